@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "control/cli/record_plan.h"
+
+#include <sched.h>
+
+#include <regex>
+
+#include "base/status_macros.h"
+
+namespace edgecap::cli {
+namespace {
+
+// The processors this process may run on, in ascending order.
+std::vector<std::uint32_t> AvailableCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<std::uint32_t> cores;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cores;
+  for (std::uint32_t core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+absl::Status CheckCore(std::uint64_t core) {
+  std::string available;
+  for (const std::uint32_t there : AvailableCores()) {
+    if (there == core) return absl::OkStatus();
+    available += (available.empty() ? "" : ", ") + std::to_string(there);
+  }
+  return absl::InvalidArgumentError("--core: " + std::to_string(core) +
+                                    " is not available to this process; there are " + available);
+}
+
+absl::Status CheckOneSource(const RecordOptions& options) {
+  const int sources =
+      int{!options.read_path.empty()} + int{!options.vdev.empty()} + int{!options.port.empty()};
+  if (sources == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      sources == 0 ? "nothing to record from; give --read FILE, --vdev DEVICE or --port PCI"
+                   : "give one of --read, --vdev and --port, not several");
+}
+
+absl::Status CheckOneOutput(const RecordOptions& options) {
+  if (options.discard != options.write_path.empty()) {
+    return absl::InvalidArgumentError(
+        options.discard ? "give -w FILE or --discard, not both"
+                        : "nowhere to write to; give -w FILE, or --discard to keep nothing");
+  }
+  return absl::OkStatus();
+}
+
+// What only a device has.
+absl::Status CheckFileOptions(const RecordOptions& options) {
+  if (options.time_limit_ns.has_value()) {
+    return absl::InvalidArgumentError(
+        "--time-limit: a file is read to its end; leave it out with --read");
+  }
+  const char* device_only = options.queues.has_value()       ? "--queues"
+                            : options.mbufs.has_value()      ? "--mbufs"
+                            : options.mbuf_bytes.has_value() ? "--mbuf-bytes"
+                            : !options.eal_args.empty()      ? "--eal"
+                                                             : nullptr;
+  if (device_only == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(std::string(device_only) +
+                                    ": a file has none; leave it out with --read");
+}
+
+absl::Status CheckDevice(const RecordOptions& options) {
+  static const std::regex kPciAddress("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
+  if (options.port.empty() || std::regex_match(options.port, kPciAddress)) return absl::OkStatus();
+  return absl::InvalidArgumentError("--port: \"" + options.port +
+                                    "\" is no PCI address like 0000:3b:00.0; a virtual device is "
+                                    "given with --vdev");
+}
+
+config::DataplaneConfig DeviceConfig(const RecordOptions& options) {
+  config::DataplaneConfig dataplane;
+  config::PortConfig port;
+  port.device = options.vdev.empty() ? options.port : options.vdev;
+  port.queues = static_cast<std::uint32_t>(options.queues.value_or(port.queues));
+  dataplane.ports = {port};
+  dataplane.worker_cores = {static_cast<std::uint32_t>(
+      options.core.has_value() ? *options.core : AvailableCores().back())};
+  if (options.no_huge) dataplane.hugepages = "off";
+  dataplane.eal_args = options.eal_args;
+  dataplane.mbufs_per_port =
+      static_cast<std::uint32_t>(options.mbufs.value_or(dataplane.mbufs_per_port));
+  dataplane.mbuf_bytes =
+      static_cast<std::uint32_t>(options.mbuf_bytes.value_or(dataplane.mbuf_bytes));
+  dataplane.idle_sleep_us_max =
+      static_cast<std::uint32_t>(options.idle_sleep_us.value_or(dataplane.idle_sleep_us_max));
+  return dataplane;
+}
+
+dataplane::EngineOptions EngineOptionsOf(const RecordOptions& options) {
+  dataplane::EngineOptions engine;
+  engine.block_count = options.blocks.value_or(engine.block_count);
+  engine.block_bytes = options.block_bytes.value_or(engine.block_bytes);
+  engine.hugepages = !options.no_huge;
+  engine.idle_sleep_us_max =
+      static_cast<std::uint32_t>(options.idle_sleep_us.value_or(engine.idle_sleep_us_max));
+  engine.max_jobs = 1;
+  return engine;
+}
+
+dataplane::JobSpec JobOf(const RecordOptions& options, const filter::FilterSpec& filter) {
+  dataplane::JobSpec job;
+  job.filter = filter;
+  job.sampling.one_in = static_cast<std::uint32_t>(options.one_in.value_or(1));
+  job.sampling.seed = options.seed.value_or(0);
+  job.snaplen = static_cast<std::uint32_t>(options.snaplen.value_or(job.snaplen));
+  job.packet_limit = options.packet_limit.value_or(0);
+  job.byte_limit = options.byte_limit.value_or(0);
+  job.time_limit_ns = options.time_limit_ns.value_or(0);
+  job.shards.path = options.discard ? "discarded.pcap" : options.write_path;
+  return job;
+}
+
+}  // namespace
+
+absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& options) {
+  EDGECAP_RETURN_IF_ERROR(CheckOneSource(options));
+  EDGECAP_RETURN_IF_ERROR(CheckOneOutput(options));
+  EDGECAP_RETURN_IF_ERROR(CheckDevice(options));
+  const bool from_file = !options.read_path.empty();
+  if (from_file) EDGECAP_RETURN_IF_ERROR(CheckFileOptions(options));
+  if (options.core.has_value()) EDGECAP_RETURN_IF_ERROR(CheckCore(*options.core));
+  EDGECAP_ASSIGN_OR_RETURN(const filter::FilterSpec filter, ToFilterSpec(options.filter));
+
+  RecordPlan plan;
+  plan.read_path = options.read_path;
+  if (!from_file) plan.dataplane = DeviceConfig(options);
+  if (options.core.has_value()) plan.core = static_cast<int>(*options.core);
+  plan.engine = EngineOptionsOf(options);
+  plan.job = JobOf(options, filter);
+  plan.discard = options.discard;
+  plan.progress = !options.quiet;
+  return plan;
+}
+
+}  // namespace edgecap::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `edgecap record` was asked for, as words (RecordOptions), and what will be done, checked as
+// a whole (RecordPlan).
+//
+// Life cycle: the parser fills the options; PlanRecord() makes the plan, which never changes.
+//
+// Threading: plain values.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/config.h"
+#include "control/cli/options.h"
+#include "dataplane/engine.h"
+#include "dataplane/job.h"
+
+namespace edgecap::cli {
+
+struct RecordOptions {
+  std::string read_path;
+  std::string vdev;
+  std::string port;
+  std::string write_path;
+  bool discard = false;
+  bool force = false;
+  FilterWords filter;
+  std::optional<std::uint64_t> packet_limit;
+  std::optional<std::uint64_t> byte_limit;
+  std::optional<std::uint64_t> time_limit_ns;
+  std::optional<std::uint64_t> snaplen;
+  std::optional<std::uint64_t> one_in;
+  std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> core;
+  std::optional<std::uint64_t> blocks;
+  std::optional<std::uint64_t> block_bytes;
+  std::optional<std::uint64_t> queues;
+  std::optional<std::uint64_t> idle_sleep_us;
+  std::optional<std::uint64_t> mbufs;
+  std::optional<std::uint64_t> mbuf_bytes;
+  std::vector<std::string> eal_args;
+  bool no_huge = false;
+  bool quiet = false;
+  bool json = false;
+};
+
+struct RecordPlan {
+  std::string read_path;              // empty: from a device
+  config::DataplaneConfig dataplane;  // with a device: that port and one worker
+  int core = -1;                      // of the worker that reads a file; -1: any
+  dataplane::EngineOptions engine;
+  dataplane::JobSpec job;
+  bool discard = false;
+  bool progress = true;
+};
+
+// Looks at nothing but the words and the processors there are; the output file is checked by
+// CheckOutput().
+//
+// Errors: kInvalidArgument, naming the option, the value and what to do.
+[[nodiscard]] absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& options);
+
+}  // namespace edgecap::cli

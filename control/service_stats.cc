@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "control/service_stats.h"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "control/capture_json.h"
+
+namespace edgecap::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json TrafficObject(const Traffic& traffic) {
+  return {{"packets", traffic.packets}, {"bytes", traffic.bytes}};
+}
+
+Json WorkerObjects(const std::vector<WorkerFigures>& workers) {
+  Json list = Json::array();
+  for (const WorkerFigures& worker : workers) {
+    list.push_back({{"worker", list.size()},
+                    {"core", worker.core},
+                    {"received", TrafficObject(worker.ledger.received)},
+                    {"unmatched", TrafficObject(worker.ledger.unmatched)},
+                    {"matched", TrafficObject(worker.ledger.matched)}});
+  }
+  return list;
+}
+
+Json PortObjects(const std::vector<PortLedger>& ports) {
+  Json list = Json::array();
+  for (const PortLedger& port : ports) {
+    list.push_back({{"name", port.name},
+                    {"device", port.device},
+                    {"offered_packets", port.OfferedPackets()},
+                    {"received_packets", port.received_packets},
+                    {"received_bytes", port.received_bytes},
+                    {"rx_missed", port.rx_missed},
+                    {"rx_nombuf", port.rx_nombuf},
+                    {"rx_errors", port.rx_errors}});
+  }
+  return list;
+}
+
+Json CountsObject(const CaptureCounts& counts) {
+  return {{"running", counts.running},
+          {"ended", counts.Ended()},
+          {"by_status",
+           {{"pending", counts.pending},
+            {"running", counts.running},
+            {"success", counts.success},
+            {"failed", counts.failed}}}};
+}
+
+}  // namespace
+
+std::string ServiceStatsJson(const ServiceStats& stats) {
+  Json object = {{"machine", stats.identity.machine}};
+  if (!stats.identity.colo.empty()) object["colo"] = stats.identity.colo;
+  object["version"] = stats.version;
+  object["started"] = Rfc3339(stats.started_ns);
+  object["uptime_s"] = (stats.now_ns - stats.started_ns) / kNsPerSecond;
+  object["workers"] = WorkerObjects(stats.workers);
+  object["ports"] = PortObjects(stats.ports);
+  object["blocks"] = {{"total", stats.blocks_total},
+                      {"free", stats.blocks_free},
+                      {"bytes", stats.block_bytes},
+                      {"hugepages", stats.blocks_in_hugepages}};
+  object["captures"] = CountsObject(stats.captures);
+  object["resident_bytes"] = stats.resident_bytes;
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::uint64_t ResidentBytes() {
+  std::uint64_t total_pages = 0;
+  std::uint64_t resident_pages = 0;
+  std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace edgecap::control

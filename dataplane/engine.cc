@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "dataplane/engine.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "dataplane/job_part.h"
+#include "dataplane/job_publisher.h"
+#include "dataplane/job_table.h"
+#include "dataplane/worker.h"
+#include "pcapwriter/block_pool.h"
+#include "pcapwriter/block_queue.h"
+#include "pcapwriter/writer.h"
+
+namespace edgecap::dataplane {
+namespace {
+
+absl::Status PinThisThread(int core) {
+  if (core < 0) return absl::OkStatus();
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(core, &cores);
+  const int error = pthread_setaffinity_np(pthread_self(), sizeof(cores), &cores);
+  if (error == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError("cannot run a worker on core " + std::to_string(core) + ": " +
+                                    std::strerror(error) +
+                                    "; name a core that this process may use (see nproc, taskset)");
+}
+
+// A worker and the thread it runs on.
+struct WorkerThread {
+  std::unique_ptr<Worker> worker;
+  std::thread thread;
+};
+
+}  // namespace
+
+// Members are destroyed in reverse: workers are joined (Stop) before anything they point to goes.
+struct Engine::Impl {
+  Impl(const EngineOptions& options_in, pcapwriter::FileSystem& files_in, const Clock& clock_in)
+      : options(options_in), files(files_in), clock(clock_in) {}
+
+  absl::Status Start(std::vector<WorkerSetup> setups);
+  absl::Status StartWorker(std::uint32_t number, WorkerSetup setup);
+  std::unique_ptr<JobTable> NewTable(std::vector<Job*> retired);
+  std::uint32_t WriterOf(const Job& job, std::uint32_t worker) const;
+
+  const EngineOptions options;
+  pcapwriter::FileSystem& files;
+  const Clock& clock;
+
+  std::unique_ptr<pcapwriter::BlockPool> pool;
+  std::vector<std::unique_ptr<pcapwriter::BlockQueue>> rings;  // by writer
+  // [writer][worker]: each worker's end of each ring.
+  std::vector<std::vector<std::unique_ptr<pcapwriter::BlockQueue::Producer>>> producers;
+  std::vector<std::unique_ptr<pcapwriter::Writer>> writers;
+
+  std::vector<std::shared_ptr<Job>> running;
+  std::vector<std::shared_ptr<Job>> ending;  // kept until the writers have closed their shards
+  std::shared_ptr<const filter::CompiledFilter> filter;  // of `running`, in its order
+  std::uint64_t version = 0;
+  std::uint64_t jobs_begun = 0;
+  std::unique_ptr<JobPublisher> publisher;
+  std::vector<WorkerThread> workers;
+  bool stopped = false;
+};
+
+absl::Status Engine::Impl::Start(std::vector<WorkerSetup> setups) {
+  const auto worker_count = static_cast<std::uint32_t>(setups.size());
+  EDGECAP_ASSIGN_OR_RETURN(
+      pool, pcapwriter::BlockPool::Create(options.block_bytes, options.block_count,
+                                          options.hugepages, options.writer_threads));
+  EDGECAP_ASSIGN_OR_RETURN(filter, filter::CompiledFilter::Compile({}));
+  auto first = std::make_unique<JobTable>();
+  first->filter = filter;
+  first->parts.resize(worker_count);
+  first->retired.resize(worker_count);
+  publisher = std::make_unique<JobPublisher>(worker_count, std::move(first));
+
+  // All blocks and an end marker of every stream may be in one ring.
+  const std::size_t ring_capacity =
+      options.block_count + std::size_t{options.max_jobs} * worker_count;
+  for (std::uint32_t i = 0; i < options.writer_threads; ++i) {
+    rings.push_back(std::make_unique<pcapwriter::BlockQueue>(ring_capacity, worker_count));
+    producers.emplace_back();
+    for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
+      producers.back().push_back(
+          std::make_unique<pcapwriter::BlockQueue::Producer>(*rings.back()));
+    }
+    writers.push_back(
+        std::make_unique<pcapwriter::Writer>(i, *rings.back(), *pool, files, options.sync));
+  }
+  for (std::uint32_t i = 0; i < worker_count; ++i) {
+    EDGECAP_RETURN_IF_ERROR(StartWorker(i, std::move(setups[i])));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::StartWorker(std::uint32_t number, WorkerSetup setup) {
+  const WorkerOptions worker_options{options.max_jobs,
+                                     std::uint64_t{options.flush_interval_ms} * 1'000'000,
+                                     options.idle_sleep_us_max};
+  WorkerThread& entry = workers.emplace_back();
+  entry.worker = std::make_unique<Worker>(number, worker_options, std::move(setup.sources),
+                                          *publisher, clock);
+  std::promise<absl::Status> started;
+  std::future<absl::Status> result = started.get_future();
+  entry.thread = std::thread([&started, number, worker = entry.worker.get(), core = setup.core,
+                              on_start = std::move(setup.on_start),
+                              on_stop = std::move(setup.on_stop)] {
+    pthread_setname_np(pthread_self(), ("worker-" + std::to_string(number)).c_str());
+    const absl::Status pinned = PinThisThread(core);
+    if (pinned.ok()) {
+      if (on_start) on_start();
+      worker->GoOnline();
+    }
+    started.set_value(pinned);
+    if (!pinned.ok()) return;
+    worker->Run();
+    if (on_stop) on_stop();
+  });
+  return result.get();
+}
+
+std::uint32_t Engine::Impl::WriterOf(const Job& job, std::uint32_t worker) const {
+  return static_cast<std::uint32_t>((job.number_ + worker) % writers.size());
+}
+
+std::unique_ptr<JobTable> Engine::Impl::NewTable(std::vector<Job*> retired) {
+  auto table = std::make_unique<JobTable>();
+  table->version = ++version;
+  table->filter = filter;
+  table->parts.resize(workers.size());
+  table->retired.resize(workers.size());
+  for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+    for (const auto& job : running) table->parts[worker].push_back(job->parts_[worker].get());
+    for (Job* job : retired) table->retired[worker].push_back(job->parts_[worker].get());
+  }
+  for (const auto& job : running) {
+    table->jobs.push_back(job.get());
+    if (job->deadline_ns_ != 0) {
+      table->earliest_deadline_ns = std::min(table->earliest_deadline_ns, job->deadline_ns_);
+    }
+  }
+  return table;
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options,
+                                                      std::vector<WorkerSetup> workers,
+                                                      pcapwriter::FileSystem& files,
+                                                      const Clock& clock) {
+  EDGECAP_CHECK(!workers.empty() && options.writer_threads > 0 && options.max_jobs > 0);
+  if (options.block_bytes < pcapwriter::kBlockBytesMin ||
+      options.block_bytes % pcapwriter::kBlockAlignBytes != 0) {
+    return absl::InvalidArgumentError(
+        "block_bytes: " + std::to_string(options.block_bytes) + " is not a multiple of " +
+        std::to_string(pcapwriter::kBlockAlignBytes) + " and at least " +
+        std::to_string(pcapwriter::kBlockBytesMin) + " (one packet of the largest snaplen)");
+  }
+  std::unique_ptr<Engine> engine(new Engine(std::make_unique<Impl>(options, files, clock)));
+  EDGECAP_RETURN_IF_ERROR(engine->impl_->Start(std::move(workers)));
+  return engine;
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Engine::~Engine() { Stop(); }
+
+absl::StatusOr<std::shared_ptr<Job>> Engine::Begin(JobSpec spec) {
+  Impl& impl = *impl_;
+  EDGECAP_CHECK(!impl.stopped && spec.snaplen >= 1 && spec.snaplen <= kSnaplenMax);
+  // Also those whose files are still being closed: their end markers have a place in the rings.
+  std::erase_if(impl.ending, [](const auto& job) { return job->Closed(); });
+  if (impl.running.size() + impl.ending.size() >= impl.options.max_jobs) {
+    return absl::ResourceExhaustedError(
+        std::to_string(impl.running.size()) + " captures are running and " +
+        std::to_string(impl.ending.size()) + " are being closed, of at most " +
+        std::to_string(impl.options.max_jobs) + "; stop one or wait");
+  }
+  std::vector<filter::FilterSpec> filters;
+  for (const auto& job : impl.running) filters.push_back(job->spec_.filter);
+  filters.push_back(spec.filter);
+  EDGECAP_ASSIGN_OR_RETURN(std::shared_ptr<const filter::CompiledFilter> filter,
+                           filter::CompiledFilter::Compile(filters));
+
+  const auto worker_count = static_cast<std::uint32_t>(impl.workers.size());
+  auto job = std::make_shared<Job>(std::move(spec), worker_count, impl.jobs_begun++);
+  for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
+    job->parts_.push_back(std::make_unique<JobPart>(
+        job->spec_.sampling, worker, *job->streams_[worker], *impl.pool,
+        *impl.producers[impl.WriterOf(*job, worker)][worker]));
+    job->workers_.push_back(impl.workers[worker].worker.get());
+  }
+  job->start_time_ns_ = impl.clock.NowNs();
+  if (job->spec_.time_limit_ns != 0) {
+    job->deadline_ns_ = job->start_time_ns_ + job->spec_.time_limit_ns;
+  }
+  impl.running.push_back(job);
+  impl.filter = std::move(filter);
+  impl.publisher->Publish(impl.NewTable({}));
+  return job;
+}
+
+void Engine::End(Job& job) {
+  Impl& impl = *impl_;
+  const auto place = std::find_if(impl.running.begin(), impl.running.end(),
+                                  [&](const auto& other) { return other.get() == &job; });
+  EDGECAP_CHECK(place != impl.running.end());
+  impl.ending.push_back(*place);
+  impl.running.erase(place);
+
+  std::vector<filter::FilterSpec> filters;
+  for (const auto& other : impl.running) filters.push_back(other->spec_.filter);
+  auto filter = filter::CompiledFilter::Compile(filters);
+  EDGECAP_CHECK(filter.ok());  // every one of them was compiled before
+  impl.filter = *std::move(filter);
+  impl.publisher->Publish(impl.NewTable({&job}));
+  job.DetachFromWorkers();
+}
+
+bool Engine::SourcesEnded() const {
+  return std::all_of(impl_->workers.begin(), impl_->workers.end(),
+                     [](const WorkerThread& entry) { return entry.worker->SourcesEnded(); });
+}
+
+absl::Status Engine::SourceError() const {
+  for (const WorkerThread& entry : impl_->workers) {
+    EDGECAP_RETURN_IF_ERROR(entry.worker->SourceError());
+  }
+  return absl::OkStatus();
+}
+
+void Engine::InterruptSources() {
+  for (const WorkerThread& entry : impl_->workers) entry.worker->InterruptSources();
+}
+
+EngineStats Engine::Stats() const {
+  EngineStats stats;
+  for (const WorkerThread& entry : impl_->workers) stats.workers.push_back(entry.worker->Ledger());
+  stats.blocks_total = impl_->pool->block_count();
+  stats.blocks_free = impl_->pool->FreeApprox();
+  stats.block_bytes = impl_->pool->block_bytes();
+  stats.blocks_in_hugepages = impl_->pool->hugepages();
+  stats.jobs_running = static_cast<std::uint32_t>(impl_->running.size());
+  return stats;
+}
+
+void Engine::Stop() {
+  if (impl_ == nullptr || std::exchange(impl_->stopped, true)) return;
+  InterruptSources();
+  while (!impl_->running.empty()) End(*impl_->running.back());
+  for (WorkerThread& entry : impl_->workers) entry.worker->RequestStop();
+  for (WorkerThread& entry : impl_->workers) entry.thread.join();
+  for (auto& writer : impl_->writers) writer->Stop();
+}
+
+}  // namespace edgecap::dataplane

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "dataplane/job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/job_part.h"
+#include "dataplane/worker.h"
+
+namespace edgecap::dataplane {
+
+Job::Job(JobSpec spec, std::uint32_t worker_count, std::uint64_t number)
+    : spec_(std::move(spec)),
+      number_(number),
+      limit_(spec_.packet_limit, spec_.byte_limit) {
+  for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
+    streams_.push_back(
+        std::make_unique<pcapwriter::Stream>(spec_.shards, worker, spec_.snaplen));
+  }
+}
+
+Job::~Job() = default;
+
+std::string_view Job::LimitName() const {
+  if (limit_.PacketsReached()) return "packet_limit";
+  if (limit_.BytesReached()) return "byte_limit";
+  return "";
+}
+
+absl::Status Job::Error() const {
+  for (const auto& stream : streams_) {
+    if (stream->Failed()) return stream->Error();
+  }
+  return absl::OkStatus();
+}
+
+bool Job::Closed() const {
+  return std::all_of(streams_.begin(), streams_.end(),
+                     [](const auto& stream) { return stream->closed(); });
+}
+
+JobLedger Job::Ledger() const {
+  JobLedger sum;
+  for (std::size_t worker = 0; worker < parts_.size(); ++worker) {
+    const JobPart& part = *parts_[worker];
+    JobLedger ledger;
+    // From the last door to the first, so that a reader in passing never sees more leave than came.
+    ledger.written = streams_[worker]->Written();
+    ledger.lost_on_disk = streams_[worker]->Lost();
+    ledger.captured = part.captured.Value();
+    ledger.no_block = part.no_block.Value();
+    ledger.over_limit = part.over_limit.Value();
+    ledger.sampled_out = part.sampled_out.Value();
+    ledger.matched = part.matched.Value();
+    ledger.seen = part.Seen(workers_.empty() ? Traffic{} : workers_[worker]->Received());
+    ledger.filtered_out = ledger.seen - ledger.matched;
+    sum += ledger;
+  }
+  return sum;
+}
+
+std::uint64_t Job::StoredBytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& part : parts_) bytes += part->stored_bytes.Value();
+  return bytes;
+}
+
+std::vector<pcapwriter::ShardInfo> Job::Shards() const {
+  std::vector<pcapwriter::ShardInfo> shards;
+  for (const auto& stream : streams_) {
+    if (pcapwriter::ShardInfo info = stream->Info(); !info.path.empty()) {
+      shards.push_back(std::move(info));
+    }
+  }
+  return shards;
+}
+
+}  // namespace edgecap::dataplane
