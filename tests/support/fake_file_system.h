@@ -51,6 +51,17 @@ class FakeFileSystem final : public pcapwriter::FileSystem {
     return files_;
   }
 
+  // The files below `directory`, which are then gone.
+  [[nodiscard]] std::map<std::string, std::string> TakeFiles(const std::string& directory) {
+    const std::lock_guard lock(mutex_);
+    std::map<std::string, std::string> taken;
+    for (auto file = files_.lower_bound(directory);
+         file != files_.end() && file->first.starts_with(directory);) {
+      taken.insert(files_.extract(file++));
+    }
+    return taken;
+  }
+
   // ---- FileSystem ----
 
   absl::StatusOr<std::unique_ptr<pcapwriter::WritableFile>> Create(

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,8 @@ class FakeRxSource final : public dataplane::RxSource {
       : packets_(std::move(packets)), options_(options), clock_(clock) {}
 
   void Receive(Burst& burst) noexcept override {
+    // On a machine with few cores the other threads of the test want to run too.
+    std::this_thread::yield();
     burst.count = 0;
     burst.wire_bytes = 0;
     burst.chained = 0;

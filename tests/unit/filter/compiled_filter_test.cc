@@ -4,17 +4,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <map>
 #include <random>
 
 #include "filter/packet_parser.h"
+#include "tests/support/filter_definition.h"
 #include "tests/support/packet_builder.h"
 #include "tests/support/test_burst.h"
 
 namespace edgecap::filter {
 namespace {
 
+using testing::Holds;
 using testing::Packet;
 using testing::TestBurst;
 using Fields = std::map<std::string, std::string>;
@@ -26,31 +27,6 @@ FilterSpec Spec(const Fields& fields) {
     EXPECT_TRUE(status.ok()) << status;
   }
   return spec;
-}
-
-// The definition, one packet and one field at a time.
-bool PrefixHolds(const Prefix& prefix, int version, const std::array<std::uint32_t, 4>& address) {
-  if (version != (prefix.v6 ? 6 : 4)) return false;
-  std::uint8_t bytes[16];
-  std::memcpy(bytes, address.data(), 16);
-  for (int bit = 0; bit < prefix.length; ++bit) {
-    if (((bytes[bit / 8] ^ prefix.address[bit / 8]) >> (7 - bit % 8)) & 1) return false;
-  }
-  return true;
-}
-
-bool Holds(const FilterSpec& spec, const FlowKey& key) {
-  const auto port_holds = [&](const std::optional<PortRange>& range, std::uint16_t port) {
-    return !range || (key.has_ports && range->first <= port && port <= range->last);
-  };
-  if (spec == FilterSpec{}) return true;
-  return key.ip_version != 0 &&
-         (!spec.source_address || PrefixHolds(*spec.source_address, key.ip_version, key.source)) &&
-         (!spec.destination_address ||
-          PrefixHolds(*spec.destination_address, key.ip_version, key.destination)) &&
-         port_holds(spec.source_port, key.source_port) &&
-         port_holds(spec.destination_port, key.destination_port) &&
-         (!spec.protocol || *spec.protocol == key.protocol);
 }
 
 std::vector<PacketSet> Match(const std::vector<FilterSpec>& specs, TestBurst& burst) {
