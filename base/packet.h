@@ -48,7 +48,8 @@ struct PacketSegment {
 struct PacketView {
   const std::uint8_t* data = nullptr;
   std::uint32_t head_bytes = 0;  // contiguous at data
-  std::uint32_t wire_bytes = 0;  // on the wire; more than is stored where a file was cut by snaplen
+  std::uint32_t wire_bytes = 0;  // on the wire; more than is stored where a file was cut by
+                                 // snaplen, and whatever a broken file claims
 };
 static_assert(sizeof(PacketView) == 16);
 
@@ -56,7 +57,8 @@ struct Burst {
   std::uint32_t count = 0;
   bool packet_times = false;  // each packet has its own time in time_ns; else all have time_ns[0]
   PacketSet chained = 0;      // packets whose bytes go on in rest[i]
-  std::uint64_t wire_bytes = 0;  // of all packets together
+  std::uint64_t wire_bytes = 0;    // of all packets together
+  std::uint64_t stored_bytes = 0;  // of all packets together, or somewhat more
   std::array<PacketView, kBurstPacketsMax> packets;
   // Nanoseconds since 1970-01-01 UTC.
   std::array<std::uint64_t, kBurstPacketsMax> time_ns;

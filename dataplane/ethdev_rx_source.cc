@@ -71,7 +71,7 @@ void FillBurst(std::span<rte_mbuf*> mbufs, std::vector<PacketSegment>& segments,
     wire_bytes += mbuf->pkt_len;
     unusual |= (mbuf->ol_flags & kStrippedFlags) | (mbuf->nb_segs ^ 1U);
   }
-  burst.wire_bytes = wire_bytes;
+  burst.wire_bytes = burst.stored_bytes = wire_bytes;
   if (unusual == 0) [[likely]] return;
   segments.clear();
   burst.wire_bytes = 0;
@@ -85,6 +85,7 @@ void FillBurst(std::span<rte_mbuf*> mbufs, std::vector<PacketSegment>& segments,
     burst.chained |= PacketSet{1} << i;
     burst.rest[i] = ChainOf(mbuf, segments);
   }
+  burst.stored_bytes = burst.wire_bytes;
 }
 
 EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, const Clock& clock,

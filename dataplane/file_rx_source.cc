@@ -59,6 +59,14 @@ class Input {
   std::atomic<bool> interrupted_{false};
 };
 
+// With nanosecond precision libpcap leaves nanoseconds in tv_usec. It takes a pcap file's unsigned 32
+// bits of seconds for signed: from 2038 on they come out negative.
+std::uint64_t TimeOf(const timeval& time) noexcept {
+  const auto seconds = time.tv_sec < 0 ? static_cast<std::uint32_t>(time.tv_sec)
+                                       : static_cast<std::uint64_t>(time.tv_sec);
+  return seconds * kNsPerSecond + static_cast<std::uint64_t>(time.tv_usec);
+}
+
 class FileRxSource final : public RxSource {
  public:
   FileRxSource(std::string path, std::unique_ptr<Input> input, pcap_t* file)
@@ -69,6 +77,7 @@ class FileRxSource final : public RxSource {
     burst.count = 0;
     burst.chained = 0;
     burst.wire_bytes = 0;
+    burst.stored_bytes = 0;
     burst.packet_times = true;
     std::size_t used = 0;
     while (!Ended() && burst.count < kBurstPacketsMax && arena_.size() - used >= kSnaplenMax) {
@@ -99,12 +108,10 @@ class FileRxSource final : public RxSource {
     ++packets_;
     const std::uint32_t stored = std::min<std::uint32_t>(header->caplen, kSnaplenMax);
     CopyPacketBytes(reinterpret_cast<std::byte*>(to), data, stored);
-    const std::uint32_t wire = std::max<std::uint32_t>(header->len, stored);
-    burst.packets[burst.count] = {to, stored, wire};
-    // With nanosecond precision libpcap leaves nanoseconds in tv_usec.
-    burst.time_ns[burst.count] = static_cast<std::uint64_t>(header->ts.tv_sec) * kNsPerSecond +
-                                 static_cast<std::uint64_t>(header->ts.tv_usec);
-    burst.wire_bytes += wire;
+    burst.packets[burst.count] = {to, stored, header->len};
+    burst.time_ns[burst.count] = TimeOf(header->ts);
+    burst.wire_bytes += header->len;
+    burst.stored_bytes += stored;
     ++burst.count;
     return stored;
   }

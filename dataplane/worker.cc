@@ -137,8 +137,9 @@ void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) n
 
 void Worker::Store(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept {
   const Traffic amount = burst_.Amount(packets);
-  // Stored bytes are never more than wire bytes, so this is enough room for all of them.
-  if (amount.bytes + amount.packets * sizeof(pcapwriter::RecordHeader) > part.builder.Room()) {
+  // Where there is room for the whole burst, there is for some of its packets.
+  if (burst_.stored_bytes + amount.packets * sizeof(pcapwriter::RecordHeader) >
+      part.builder.Room()) {
     StoreOneByOne(job, part, packets, patient);
     return;
   }

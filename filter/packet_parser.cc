@@ -74,13 +74,13 @@ void ParseIpv6(Bytes bytes, std::size_t at, FlowKey& key) noexcept {
   std::memcpy(key.source.data(), &bytes[at + 8], 16);
   std::memcpy(key.destination.data(), &bytes[at + 24], 16);
   at += kIpv6Bytes;
-  for (int i = 0; i < kExtensionHeadersMax && Has(bytes, at, 2); ++i) {
+  for (int passed = 0; Has(bytes, at, 2); ++passed) {
     const std::size_t extension_bytes = ExtensionBytes(bytes, at, key.protocol);
     if (extension_bytes == 0) {
       SetPorts(bytes, at, key);
       return;
     }
-    if (!Has(bytes, at, extension_bytes)) return;
+    if (passed == kExtensionHeadersMax || !Has(bytes, at, extension_bytes)) return;
     const bool later_fragment = key.protocol == 44 && (Load16(bytes, at + 2) & 0xfff8) != 0;
     key.protocol = bytes[at];
     if (later_fragment) return;

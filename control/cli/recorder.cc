@@ -92,6 +92,7 @@ absl::StatusOr<RecordResult> Capture(const RecordPlan& plan, Input input,
 
   RecordResult result;
   result.end_reason = WaitForEnd(*engine, *job, input.clock(), signals, plan.progress);
+  engine->InterruptSources();  // End() waits for the worker, which may be waiting for a pipe
   engine->End(*job);
   while (!job->Closed()) std::this_thread::sleep_for(kPollInterval);
   result.elapsed = std::chrono::steady_clock::now() - start;

@@ -36,7 +36,7 @@ class FakeRxSource final : public dataplane::RxSource {
     // On a machine with few cores the other threads of the test want to run too.
     std::this_thread::yield();
     burst.count = 0;
-    burst.wire_bytes = 0;
+    burst.wire_bytes = burst.stored_bytes = 0;
     burst.chained = 0;
     burst.packet_times = false;
     burst.time_ns[0] = options_.time_ns != 0 ? options_.time_ns : clock_.NowNs();
@@ -45,6 +45,7 @@ class FakeRxSource final : public dataplane::RxSource {
       const auto bytes = static_cast<std::uint32_t>(packet.size());
       burst.packets[burst.count++] = {packet.data(), bytes, bytes};
       burst.wire_bytes += bytes;
+      burst.stored_bytes += bytes;
       handed_out_.fetch_add(1, std::memory_order_relaxed);
     }
   }

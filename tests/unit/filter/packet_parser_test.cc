@@ -51,6 +51,8 @@ std::vector<Case> Cases() {
   for (std::uint16_t i = 0; i < 8; ++i) eight_tags.Vlan(i);
   Packet long_chain = Six(60);
   for (int i = 0; i < 17; ++i) long_chain.Extension(60);
+  Packet longest_chain = Six(60);
+  for (int i = 0; i < 15; ++i) longest_chain.Extension(60);
   return {
       {"PlainIpv4", Tcp4().Pad(60), kFour},
       {"ShortIpv4", Tcp4(), kFour},
@@ -92,6 +94,7 @@ std::vector<Case> Cases() {
       {"Ipv6Esp", Six(50).Ports(1, 2), "6 50 2001:db8::1 > 2001:db8::2"},
       {"Ipv6NoNextHeader", Six(59).Pad(80), "6 59 2001:db8::1 > 2001:db8::2"},
       {"Ipv6ChainCutOff", Six(0).Extension(17, 3).Cut(70), "6 0 2001:db8::1 > 2001:db8::2"},
+      {"Ipv6LongestChain", longest_chain.Extension(17).Ports(1, 2), kSix},
       {"Ipv6ChainTooLong", long_chain.Extension(17).Ports(1, 2),
        "6 60 2001:db8::1 > 2001:db8::2"},
       {"Ipv6HeaderCutOff", Six(17).Cut(53), "none"},
