@@ -32,6 +32,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "config/config_validator.h"
+#include "config/device.h"
 #include "config/settings.h"
 
 namespace edgecap::config {

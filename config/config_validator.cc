@@ -12,6 +12,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "config/device.h"
 #include "config/settings.h"
 
 namespace edgecap::config {
@@ -152,7 +153,7 @@ class Validator {
     if (judgeable) violations_.push_back({std::move(keys), std::move(text)});
   }
 
-  static std::string_view NameOf(const PortConfig& port) {
+  static std::string NameOf(const PortConfig& port) {
     return port.name.empty() ? DeviceName(port.device) : port.name;
   }
 
@@ -164,8 +165,6 @@ class Validator {
 }  // namespace
 
 std::vector<Violation> ValidateConfig(const Config& config) { return Validator(config).Run(); }
-
-std::string_view DeviceName(std::string_view device) { return device.substr(0, device.find(',')); }
 
 std::string Quoted(std::string_view text) {
   constexpr std::size_t kShownBytes = 128;

@@ -27,9 +27,6 @@ struct Violation {
 // A port without a name counts as having that of its device.
 [[nodiscard]] std::vector<Violation> ValidateConfig(const Config& config);
 
-// The device up to its first comma: what DPDK calls it, and the name of a port without one.
-[[nodiscard]] std::string_view DeviceName(std::string_view device);
-
 // A value as it may stand in a message or a log: in quotes, short, printable, ASCII.
 [[nodiscard]] std::string Quoted(std::string_view text);
 

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/status_macros.h"
+#include "control/ledger_json.h"
 
 namespace edgecap::control {
 namespace {
@@ -223,49 +224,12 @@ class RequestReader {
   ParsedRequest& parsed_;
 };
 
-using Door = std::pair<const char*, Traffic JobLedger::*>;
-constexpr Door kDoors[] = {
-    {"seen", &JobLedger::seen},
-    {"filtered_out", &JobLedger::filtered_out},
-    {"matched", &JobLedger::matched},
-    {"sampled_out", &JobLedger::sampled_out},
-    {"over_limit", &JobLedger::over_limit},
-    {"no_block", &JobLedger::no_block},
-    {"captured", &JobLedger::captured},
-    {"written", &JobLedger::written},
-    {"lost_on_disk", &JobLedger::lost_on_disk},
-};
-
-Json LedgerObject(const Capture& capture) {
-  Json packets = Json::object();
-  Json bytes = Json::object();
-  for (const auto& [name, door] : kDoors) {
-    packets[name] = (capture.ledger.*door).packets;
-    bytes[name] = (capture.ledger.*door).bytes;
-  }
-  Json ledger = {{"packets", std::move(packets)}, {"bytes", std::move(bytes)}};
-  if (capture.Ended()) ledger["balanced"] = capture.ledger.Balances();
-  return ledger;
-}
-
 Json FilterObject(const filter::FilterSpec& filter) {
   Json object = Json::object();
   for (std::string_view name : filter::FilterSpec::FieldNames()) {
     if (std::optional<std::string> text = filter.Get(name)) object[std::string(name)] = *text;
   }
   return object;
-}
-
-Json FileObjects(const std::vector<pcapwriter::ShardInfo>& files) {
-  Json list = Json::array();
-  for (const pcapwriter::ShardInfo& file : files) {
-    list.push_back({{"name", file.path.substr(file.path.rfind('/') + 1)},
-                    {"worker", file.worker},
-                    {"bytes", file.bytes},
-                    {"packets", file.packets},
-                    {"whole", file.whole}});
-  }
-  return list;
 }
 
 void PutRequest(const CaptureRequest& request, Json& object) {
@@ -296,7 +260,8 @@ Json CaptureObject(const Capture& capture, const Identity& identity) {
   if (!capture.error_message.empty()) object["error_message"] = capture.error_message;
   object["packets_captured"] = capture.ledger.captured.packets;
   object["bytes_captured"] = capture.stored_bytes;
-  object["ledger"] = LedgerObject(capture);
+  object["ledger"] = LedgerObject(capture.ledger);
+  if (capture.Ended()) object["ledger"]["balanced"] = capture.ledger.Balances();
   object["files"] = FileObjects(capture.files);
   return object;
 }

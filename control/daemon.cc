@@ -152,9 +152,8 @@ ServiceStats Daemon::Impl::Stats() const {
   stats.version = EDGECAP_VERSION;
   stats.started_ns = started_ns;
   stats.now_ns = dataplane->clock().NowNs();
-  for (std::size_t i = 0; i < figures.workers.size(); ++i) {
-    stats.workers.push_back({config.dataplane.worker_cores[i], figures.workers[i]});
-  }
+  stats.cores = config.dataplane.worker_cores;
+  stats.workers = figures.workers;
   stats.ports = dataplane->Ports();
   stats.blocks_total = figures.blocks_total;
   stats.blocks_free = figures.blocks_free;

@@ -9,42 +9,12 @@
 
 #include "base/clock.h"
 #include "control/capture_json.h"
+#include "control/ledger_json.h"
 
 namespace edgecap::control {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json TrafficObject(const Traffic& traffic) {
-  return {{"packets", traffic.packets}, {"bytes", traffic.bytes}};
-}
-
-Json WorkerObjects(const std::vector<WorkerFigures>& workers) {
-  Json list = Json::array();
-  for (const WorkerFigures& worker : workers) {
-    list.push_back({{"worker", list.size()},
-                    {"core", worker.core},
-                    {"received", TrafficObject(worker.ledger.received)},
-                    {"unmatched", TrafficObject(worker.ledger.unmatched)},
-                    {"matched", TrafficObject(worker.ledger.matched)}});
-  }
-  return list;
-}
-
-Json PortObjects(const std::vector<PortLedger>& ports) {
-  Json list = Json::array();
-  for (const PortLedger& port : ports) {
-    list.push_back({{"name", port.name},
-                    {"device", port.device},
-                    {"offered_packets", port.OfferedPackets()},
-                    {"received_packets", port.received_packets},
-                    {"received_bytes", port.received_bytes},
-                    {"rx_missed", port.rx_missed},
-                    {"rx_nombuf", port.rx_nombuf},
-                    {"rx_errors", port.rx_errors}});
-  }
-  return list;
-}
 
 Json CountsObject(const CaptureCounts& counts) {
   return {{"running", counts.running},
@@ -64,7 +34,7 @@ std::string ServiceStatsJson(const ServiceStats& stats) {
   object["version"] = stats.version;
   object["started"] = Rfc3339(stats.started_ns);
   object["uptime_s"] = (stats.now_ns - stats.started_ns) / kNsPerSecond;
-  object["workers"] = WorkerObjects(stats.workers);
+  object["workers"] = WorkerObjects(stats.cores, stats.workers);
   object["ports"] = PortObjects(stats.ports);
   object["blocks"] = {{"total", stats.blocks_total},
                       {"free", stats.blocks_free},

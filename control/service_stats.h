@@ -15,17 +15,13 @@
 
 namespace edgecap::control {
 
-struct WorkerFigures {
-  std::uint32_t core = 0;
-  WorkerLedger ledger;
-};
-
 struct ServiceStats {
   Identity identity;
   std::string version;
   std::uint64_t started_ns = 0;  // since 1970-01-01 UTC
   std::uint64_t now_ns = 0;
-  std::vector<WorkerFigures> workers;  // by number
+  std::vector<std::uint32_t> cores;   // of the workers, by number
+  std::vector<WorkerLedger> workers;  // by number
   std::vector<PortLedger> ports;
   std::uint64_t blocks_total = 0;
   std::uint64_t blocks_free = 0;

@@ -12,6 +12,9 @@
 #include <fstream>
 #include <vector>
 
+#include "base/memory_info.h"
+#include "config/device.h"
+
 namespace edgecap::dataplane {
 namespace {
 
@@ -59,7 +62,7 @@ std::vector<std::string> Arguments(const config::DataplaneConfig& config, bool h
 #endif
   bool pci = false;
   for (const config::PortConfig& port : config.ports) {
-    if (!IsPciAddress(port.device)) continue;
+    if (!config::IsPciAddress(port.device)) continue;
     pci = true;
     arguments.insert(arguments.end(), {"-a", port.device});
   }
@@ -74,11 +77,26 @@ int FirstCore(const cpu_set_t& cores) {
   return core;
 }
 
-absl::StatusOr<bool> ChooseHugepages(const std::string& wish, std::uint64_t needed_mb) {
-  if (wish == "off") return false;
+absl::Status CheckOrdinaryMemory(std::uint64_t needed_mb) {
+  const std::uint64_t available_mb = AvailableMemoryBytes() / kMegabyte;
+  if (needed_mb < available_mb) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      "packet buffers: " + std::to_string(needed_mb) + " MB of ordinary memory are needed, and " +
+      std::to_string(available_mb) +
+      " MB are available; lower dataplane.mbufs_per_port or dataplane.mbuf_bytes, or reserve "
+      "hugepages");
+}
+
+// Whether DPDK's memory is hugepages.
+absl::StatusOr<bool> ChooseHugepages(const config::DataplaneConfig& config) {
+  const std::uint64_t needed_mb = NeededMemoryMb(config, /*hugepages=*/true);
   const std::uint64_t free_mb = FreeHugepagesMb();
-  if (free_mb >= needed_mb) return true;
-  if (wish == "auto") return false;
+  if (config.hugepages != "off" && free_mb >= needed_mb) return true;
+  if (config.hugepages != "on") {
+    const absl::Status enough = CheckOrdinaryMemory(NeededMemoryMb(config, /*hugepages=*/false));
+    if (!enough.ok()) return enough;
+    return false;
+  }
   return absl::ResourceExhaustedError(
       "dataplane.hugepages is on, but only " + std::to_string(free_mb) + " MB of " +
       std::to_string(needed_mb) + " MB are free; reserve them (echo " +
@@ -88,16 +106,8 @@ absl::StatusOr<bool> ChooseHugepages(const std::string& wish, std::uint64_t need
 
 }  // namespace
 
-bool IsPciAddress(const std::string& device) {
-  // [domain:]bus:device.function, hexadecimal; "net_tap0" has neither colon nor dot there.
-  const std::string address = device.substr(0, device.find(','));
-  return address.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos &&
-         address.find(':') != std::string::npos && address.find('.') != std::string::npos;
-}
-
 absl::StatusOr<std::unique_ptr<Eal>> Eal::Start(const config::DataplaneConfig& config) {
-  absl::StatusOr<bool> hugepages =
-      ChooseHugepages(config.hugepages, NeededMemoryMb(config, /*hugepages=*/true));
+  absl::StatusOr<bool> hugepages = ChooseHugepages(config);
   if (!hugepages.ok()) return std::move(hugepages).status();
   cpu_set_t cores;
   pthread_getaffinity_np(pthread_self(), sizeof(cores), &cores);

@@ -19,9 +19,6 @@
 
 namespace edgecap::dataplane {
 
-// "0000:3b:00.0", "3b:00.0"; everything else is a vdev string.
-[[nodiscard]] bool IsPciAddress(const std::string& device);
-
 class Eal {
  public:
   // Errors: kResourceExhausted when hugepages are demanded and missing, kInternal otherwise.

@@ -12,7 +12,7 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
-#include "dataplane/eal.h"
+#include "config/device.h"
 
 namespace edgecap::dataplane {
 namespace {
@@ -22,7 +22,7 @@ constexpr std::uint64_t kRssFlows =
     RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
 
 std::string NameOf(const config::PortConfig& port) {
-  return port.name.empty() ? port.device.substr(0, port.device.find(',')) : port.name;
+  return port.name.empty() ? config::DeviceName(port.device) : port.name;
 }
 
 std::uint64_t ReadCardClock(const void* port) noexcept {
@@ -32,9 +32,9 @@ std::uint64_t ReadCardClock(const void* port) noexcept {
 }
 
 absl::StatusOr<std::uint16_t> FindPort(const config::PortConfig& config) {
-  const std::string name = config.device.substr(0, config.device.find(','));
+  const std::string name = config::DeviceName(config.device);
   std::uint16_t id = 0;
-  if (!IsPciAddress(config.device)) {
+  if (!config::IsPciAddress(config.device)) {
     if (const int error = rte_dev_probe(config.device.c_str()); error != 0) {
       return absl::NotFoundError("port " + config.device + ": cannot be made: " +
                                  rte_strerror(-error) +

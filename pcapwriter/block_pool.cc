@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/memory_info.h"
 
 namespace edgecap::pcapwriter {
 namespace {
@@ -35,7 +36,9 @@ absl::StatusOr<std::unique_ptr<BlockPool>> BlockPool::Create(std::uint64_t block
   void* memory = hugepages ? MapMemory(bytes, MAP_HUGETLB) : MAP_FAILED;
   if (memory == MAP_FAILED) {
     hugepages = false;
-    memory = MapMemory(bytes, 0);
+    // Asked for more than there is, the kernel would give it, and then kill somebody.
+    errno = ENOMEM;
+    memory = bytes < AvailableMemoryBytes() ? MapMemory(bytes, 0) : MAP_FAILED;
   }
   if (memory == MAP_FAILED) {
     return absl::ResourceExhaustedError(

@@ -4,9 +4,8 @@
 
 #include <sched.h>
 
-#include <regex>
-
 #include "base/status_macros.h"
+#include "config/device.h"
 
 namespace edgecap::cli {
 namespace {
@@ -68,8 +67,7 @@ absl::Status CheckFileOptions(const RecordOptions& options) {
 }
 
 absl::Status CheckDevice(const RecordOptions& options) {
-  static const std::regex kPciAddress("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
-  if (options.port.empty() || std::regex_match(options.port, kPciAddress)) return absl::OkStatus();
+  if (options.port.empty() || config::IsPciAddress(options.port)) return absl::OkStatus();
   return absl::InvalidArgumentError("--port: \"" + options.port +
                                     "\" is no PCI address like 0000:3b:00.0; a virtual device is "
                                     "given with --vdev");

@@ -6,45 +6,14 @@
 #include <utility>
 
 #include "base/status_macros.h"
-#include "base/traffic.h"
 #include "control/cli/format.h"
 #include "control/cli/json_view.h"
+#include "control/ledger_json.h"
 
 namespace edgecap::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::pair<const char*, Traffic JobLedger::*> kDoors[] = {
-    {"seen", &JobLedger::seen},
-    {"filtered_out", &JobLedger::filtered_out},
-    {"matched", &JobLedger::matched},
-    {"sampled_out", &JobLedger::sampled_out},
-    {"over_limit", &JobLedger::over_limit},
-    {"no_block", &JobLedger::no_block},
-    {"captured", &JobLedger::captured},
-    {"written", &JobLedger::written},
-    {"lost_on_disk", &JobLedger::lost_on_disk},
-};
-
-json PortJson(const PortLedger& port) {
-  return {{"name", port.name},
-          {"device", port.device},
-          {"offered_packets", port.OfferedPackets()},
-          {"received_packets", port.received_packets},
-          {"received_bytes", port.received_bytes},
-          {"rx_missed", port.rx_missed},
-          {"rx_nombuf", port.rx_nombuf},
-          {"rx_errors", port.rx_errors}};
-}
-
-json FileJson(const pcapwriter::ShardInfo& shard) {
-  return {{"name", shard.path},
-          {"worker", shard.worker},
-          {"bytes", shard.bytes},
-          {"packets", shard.packets},
-          {"whole", shard.whole}};
-}
 
 std::string ReasonInWords(const std::string& end_reason) {
   static const std::map<std::string, std::string> kWords = {
@@ -68,13 +37,9 @@ std::uint64_t LostPackets(const json& record) {
 }  // namespace
 
 json LedgerJson(const JobLedger& ledger) {
-  json packets = json::object();
-  json bytes = json::object();
-  for (const auto& [name, door] : kDoors) {
-    packets[name] = (ledger.*door).packets;
-    bytes[name] = (ledger.*door).bytes;
-  }
-  return {{"packets", packets}, {"bytes", bytes}, {"balanced", ledger.Balances()}};
+  json object = control::LedgerObject(ledger);
+  object["balanced"] = ledger.Balances();
+  return object;
 }
 
 json RecordJson(const RecordResult& result) {
@@ -84,11 +49,10 @@ json RecordJson(const RecordResult& result) {
                  {"packets_captured", result.ledger.captured.packets},
                  {"bytes_captured", result.stored_bytes},
                  {"ledger", LedgerJson(result.ledger)},
-                 {"files", json::array()},
-                 {"ports", json::array()}};
+                 {"files", control::FileObjects(result.shards)},
+                 {"workers", control::WorkerObjects(result.cores, result.workers)},
+                 {"ports", control::PortObjects(result.ports)}};
   if (!result.error.ok()) record["error_message"] = MessageOf(result.error);
-  for (const auto& shard : result.shards) record["files"].push_back(FileJson(shard));
-  for (const auto& port : result.ports) record["ports"].push_back(PortJson(port));
   return record;
 }
 

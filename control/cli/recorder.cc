@@ -2,6 +2,7 @@
 
 #include "control/cli/recorder.h"
 
+#include <cstdio>
 #include <memory>
 #include <string_view>
 #include <thread>
@@ -89,6 +90,10 @@ absl::StatusOr<RecordResult> Capture(const RecordPlan& plan, Input input,
       Engine::Start(plan.engine, std::move(input.workers), files, input.clock()));
   const auto start = std::chrono::steady_clock::now();
   EDGECAP_ASSIGN_OR_RETURN(const std::shared_ptr<Job> job, engine->Begin(plan.job));
+  if (input.device != nullptr && plan.progress) {
+    std::fprintf(stderr, "edgecap: capturing from %s (%s); Ctrl-C ends it\n",
+                 plan.dataplane.ports.front().device.c_str(), input.device->MemoryKind().c_str());
+  }
 
   RecordResult result;
   result.end_reason = WaitForEnd(*engine, *job, input.clock(), signals, plan.progress);
@@ -101,7 +106,13 @@ absl::StatusOr<RecordResult> Capture(const RecordPlan& plan, Input input,
   result.stored_bytes = job->StoredBytes();
   if (!plan.discard) result.shards = job->Shards();
   result.error = job->Error().ok() ? engine->SourceError() : job->Error();
-  if (input.device != nullptr) result.ports = input.device->Ports();
+  if (input.device != nullptr) {
+    // The workers go on until the engine ends: then all has been counted, on both sides.
+    engine->Stop();
+    result.cores = plan.dataplane.worker_cores;
+    result.workers = engine->Stats().workers;
+    result.ports = input.device->Ports();
+  }
   return result;
 }
 

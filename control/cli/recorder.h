@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,9 @@ struct RecordResult {
   std::uint64_t stored_bytes = 0;
   std::chrono::duration<double> elapsed{0};
   std::vector<pcapwriter::ShardInfo> shards;  // as they are when all are closed
-  std::vector<PortLedger> ports;              // none with a file
+  std::vector<std::uint32_t> cores;           // of the workers; none with a file
+  std::vector<WorkerLedger> workers;
+  std::vector<PortLedger> ports;
 };
 
 // Captures until the input, a limit, an error or a person ends it.

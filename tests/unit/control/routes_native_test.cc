@@ -65,7 +65,8 @@ class NativeRoutesTest : public testing::Test {
                          stats.version = "1.2.3";
                          stats.started_ns = clock_.now_ns - 90 * kNsPerSecond;
                          stats.now_ns = clock_.now_ns;
-                         stats.workers.push_back({4, {{3, 300}, {1, 100}, {2, 200}}});
+                         stats.cores.push_back(4);
+                         stats.workers.push_back({{3, 300}, {1, 100}, {2, 200}});
                          stats.ports.push_back({"p0", "net_null0", 3, 300, 1, 2, 4});
                          stats.captures = jobs_.Counts();
                          stats.resident_bytes = ResidentBytes();
