@@ -18,13 +18,24 @@
 
 namespace edgecap {
 
+// From here on the destination is aligned first.
+inline constexpr std::size_t kAlignedCopyBytesMin = 256;
+
 inline void CopyPacketBytes(std::byte* to, const std::uint8_t* from, std::size_t bytes) noexcept {
 #if defined(__AVX512BW__)
-  while (bytes >= 64) {
+  constexpr std::size_t kVectorBytes = 64;
+  if (bytes >= kAlignedCopyBytesMin) {
+    // A store that crosses a cache line costs two; a load that does costs little.
     _mm512_storeu_si512(to, _mm512_loadu_si512(from));
-    to += 64;
-    from += 64;
-    bytes -= 64;
+    const std::size_t head = kVectorBytes - reinterpret_cast<std::uintptr_t>(to) % kVectorBytes;
+    to += head;
+    from += head;
+    bytes -= head;
+  }
+  for (; bytes >= kVectorBytes; bytes -= kVectorBytes) {
+    _mm512_storeu_si512(to, _mm512_loadu_si512(from));
+    to += kVectorBytes;
+    from += kVectorBytes;
   }
   const __mmask64 tail = (std::uint64_t{1} << bytes) - 1;
   _mm512_mask_storeu_epi8(to, tail, _mm512_maskz_loadu_epi8(tail, from));

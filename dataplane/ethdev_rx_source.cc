@@ -5,15 +5,18 @@
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf_dyn.h>
+#include <rte_mempool.h>
 #include <rte_prefetch.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace edgecap::dataplane {
 namespace {
 
 constexpr std::uint64_t kStrippedFlags = RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED;
+constexpr std::uint64_t kForeignFlags = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 // Pieces of all chained packets of a burst; a packet's pieces beyond that are not stored.
 constexpr std::size_t kSegmentsMax = kBurstPacketsMax * 64;
 constexpr std::uint32_t kTagAt = 12;  // behind the two MAC addresses
@@ -55,24 +58,42 @@ const PacketSegment* ChainOf(const rte_mbuf* mbuf, std::vector<PacketSegment>& s
   return first;
 }
 
+// The mbuf's first words in one load: data_off, refcnt, nb_segs, port, 16 bits each.
+static_assert(offsetof(rte_mbuf, refcnt) == offsetof(rte_mbuf, data_off) + 2 &&
+              offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, data_off) + 4);
+
+std::uint64_t RearmWord(const rte_mbuf* mbuf) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, &mbuf->data_off, sizeof(word));
+  return word;
+}
+
+// refcnt 1, nb_segs 1.
+constexpr std::uint64_t kAloneMask = 0x0000'ffff'ffff'0000;
+constexpr std::uint64_t kAlone = 0x0000'0001'0001'0000;
+
 }  // namespace
 
-void FillBurst(std::span<rte_mbuf*> mbufs, std::vector<PacketSegment>& segments,
-               Burst& burst) noexcept {
+bool FillBurst(std::span<rte_mbuf*> mbufs, const rte_mempool* pool,
+               std::vector<PacketSegment>& segments, Burst& burst) noexcept {
   burst.count = static_cast<std::uint32_t>(mbufs.size());
   burst.chained = 0;
   std::uint64_t wire_bytes = 0;
-  std::uint64_t unusual = 0;  // any packet in several pieces, or with a tag taken out
+  std::uint64_t unusual = 0;  // any packet in several pieces, with a tag taken out, or not all ours
   for (std::uint32_t i = 0; i < burst.count; ++i) {
     const rte_mbuf* mbuf = mbufs[i];
-    const auto* data = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+    const std::uint64_t rearm = RearmWord(mbuf);
+    const auto* data = static_cast<const std::uint8_t*>(mbuf->buf_addr) + (rearm & 0xffff);
     rte_prefetch0(data);
     burst.packets[i] = {data, mbuf->data_len, mbuf->pkt_len};
     wire_bytes += mbuf->pkt_len;
-    unusual |= (mbuf->ol_flags & kStrippedFlags) | (mbuf->nb_segs ^ 1U);
+    unusual |= (mbuf->ol_flags & (kStrippedFlags | kForeignFlags)) |
+               ((rearm & kAloneMask) ^ kAlone) |
+               (reinterpret_cast<std::uintptr_t>(mbuf->pool) ^
+                reinterpret_cast<std::uintptr_t>(pool));
   }
   burst.wire_bytes = burst.stored_bytes = wire_bytes;
-  if (unusual == 0) [[likely]] return;
+  if (unusual == 0) [[likely]] return true;
   segments.clear();
   burst.wire_bytes = 0;
   for (std::uint32_t i = 0; i < burst.count; ++i) {
@@ -86,11 +107,12 @@ void FillBurst(std::span<rte_mbuf*> mbufs, std::vector<PacketSegment>& segments,
     burst.rest[i] = ChainOf(mbuf, segments);
   }
   burst.stored_bytes = burst.wire_bytes;
+  return false;
 }
 
-EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, const Clock& clock,
-                               const CardTime& card_time)
-    : port_(port), queue_(queue), clock_(clock), card_time_(card_time) {
+EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, rte_mempool* pool,
+                               const Clock& clock, const CardTime& card_time)
+    : port_(port), queue_(queue), pool_(pool), clock_(clock), card_time_(card_time) {
   segments_.reserve(kSegmentsMax);
 }
 
@@ -98,12 +120,17 @@ void EthdevRxSource::Receive(Burst& burst) noexcept {
   const std::uint16_t count = rte_eth_rx_burst(port_, queue_, mbufs_.data(), kBurstPacketsMax);
   burst.count = count;
   if (count == 0) return;
-  FillBurst({mbufs_.data(), count}, segments_, burst);
+  plain_ = FillBurst({mbufs_.data(), count}, pool_, segments_, burst);
   SetTimes(burst);
 }
 
 void EthdevRxSource::Release(Burst& burst) noexcept {
-  rte_pktmbuf_free_bulk(mbufs_.data(), burst.count);
+  if (plain_) {
+    // What rte_pktmbuf_free_bulk would ask each mbuf has been asked already.
+    rte_mempool_put_bulk(pool_, reinterpret_cast<void**>(mbufs_.data()), burst.count);
+  } else {
+    rte_pktmbuf_free_bulk(mbufs_.data(), burst.count);
+  }
 }
 
 void EthdevRxSource::SetTimes(Burst& burst) noexcept {

@@ -30,13 +30,15 @@ struct CardTime {
 };
 
 // Fills the views, lengths and segments of `burst` from mbufs; puts VLAN tags back. burst.count is
-// set, times are not. `segments` is room for the pieces of chained packets.
-void FillBurst(std::span<rte_mbuf*> mbufs, std::vector<PacketSegment>& segments,
-               Burst& burst) noexcept;
+// set, times are not. `segments` is room for the pieces of chained packets. True when all mbufs are
+// plain ones of `pool`: in one piece, direct, owned by nobody else. They may go back to it in bulk.
+[[nodiscard]] bool FillBurst(std::span<rte_mbuf*> mbufs, const rte_mempool* pool,
+                             std::vector<PacketSegment>& segments, Burst& burst) noexcept;
 
 class EthdevRxSource final : public RxSource {
  public:
-  EthdevRxSource(std::uint16_t port, std::uint16_t queue, const Clock& clock,
+  // `pool` is the one that the queue was set up with.
+  EthdevRxSource(std::uint16_t port, std::uint16_t queue, rte_mempool* pool, const Clock& clock,
                  const CardTime& card_time);
 
   void Receive(Burst& burst) noexcept override;
@@ -47,10 +49,12 @@ class EthdevRxSource final : public RxSource {
 
   const std::uint16_t port_;
   const std::uint16_t queue_;
+  rte_mempool* const pool_;
   const Clock& clock_;
   const CardTime card_time_;
   std::uint64_t last_time_ns_ = 0;
   std::array<rte_mbuf*, kBurstPacketsMax> mbufs_{};
+  bool plain_ = false;  // the mbufs of this burst go back in bulk
   std::vector<PacketSegment> segments_;
 };
 

@@ -24,10 +24,12 @@ namespace {
 
 // Packets of a burst lie one after another; a burst ends early when the next might not fit.
 constexpr std::size_t kArenaBytes = 1024 * 1024;
+constexpr std::size_t kInputBufferBytes = 256 * 1024;
 constexpr int kInterruptPollMs = 50;
 static_assert(kArenaBytes >= 2 * kSnaplenMax);
 
-// The file as libpcap reads it: a stream whose reads can be interrupted while they wait for a pipe.
+// The file as libpcap reads it: a stream that knows whether a read would wait for a pipe, and whose
+// waiting can be interrupted. The buffer is here, not in the stream, so that what is in it is known.
 class Input {
  public:
   explicit Input(int fd) : fd_(fd) {}
@@ -37,25 +39,50 @@ class Input {
 
   // Closed by whoever owns it, before the input goes.
   std::FILE* OpenStream() {
-    return fopencookie(this, "rb", {.read = Read, .write = nullptr, .seek = nullptr, .close = nullptr});
+    std::FILE* stream = fopencookie(
+        this, "rb", {.read = Read, .write = nullptr, .seek = nullptr, .close = nullptr});
+    if (stream != nullptr) setvbuf(stream, nullptr, _IONBF, 0);
+    return stream;
   }
+
+  // Nothing is there to be read, and the end is not known.
+  bool WouldWait() const noexcept { return begin_ == end_ && !Ready(0); }
 
   void Interrupt() noexcept { interrupted_.store(true, std::memory_order_relaxed); }
   bool interrupted() const noexcept { return interrupted_.load(std::memory_order_relaxed); }
 
  private:
   static ssize_t Read(void* self, char* to, std::size_t bytes) {
-    const Input& input = *static_cast<const Input*>(self);
-    pollfd ready{input.fd_, POLLIN, 0};
-    while (!input.interrupted()) {
-      const int result = poll(&ready, 1, kInterruptPollMs);
-      if (result == 0 || (result < 0 && errno == EINTR)) continue;
-      return read(input.fd_, to, bytes);
+    Input& input = *static_cast<Input*>(self);
+    if (input.begin_ == input.end_) {
+      const ssize_t filled = input.Fill();
+      if (filled <= 0) return filled;
     }
-    return 0;
+    bytes = std::min(bytes, input.end_ - input.begin_);
+    std::memcpy(to, input.buffer_.data() + input.begin_, bytes);
+    input.begin_ += bytes;
+    return static_cast<ssize_t>(bytes);
+  }
+
+  bool Ready(int timeout_ms) const noexcept {
+    pollfd ready{fd_, POLLIN, 0};
+    return poll(&ready, 1, timeout_ms) > 0;
+  }
+
+  ssize_t Fill() {
+    while (!Ready(kInterruptPollMs)) {
+      if (interrupted()) return 0;
+    }
+    const ssize_t count = read(fd_, buffer_.data(), buffer_.size());
+    begin_ = 0;
+    end_ = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    return count;
   }
 
   const int fd_;
+  std::vector<char> buffer_ = std::vector<char>(kInputBufferBytes);
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
   std::atomic<bool> interrupted_{false};
 };
 
@@ -80,7 +107,8 @@ class FileRxSource final : public RxSource {
     burst.stored_bytes = 0;
     burst.packet_times = true;
     std::size_t used = 0;
-    while (!Ended() && burst.count < kBurstPacketsMax && arena_.size() - used >= kSnaplenMax) {
+    while (!Ended() && burst.count < kBurstPacketsMax && arena_.size() - used >= kSnaplenMax &&
+           !WouldWait()) {
       used += ReadPacket(burst, arena_.data() + used);
     }
   }
@@ -92,6 +120,9 @@ class FileRxSource final : public RxSource {
   absl::Status Error() const override { return error_; }
 
  private:
+  // So that what a slow pipe has brought is not held back until its next packet.
+  bool WouldWait() const noexcept { return !input_->interrupted() && input_->WouldWait(); }
+
   // Reads one packet to `to`; its stored bytes. At the end of the file sets ended_.
   std::size_t ReadPacket(Burst& burst, std::uint8_t* to) noexcept {
     pcap_pkthdr* header = nullptr;

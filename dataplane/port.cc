@@ -155,7 +155,7 @@ absl::Status Port::SetUpQueues() {
 }
 
 std::unique_ptr<RxSource> Port::MakeSource(std::uint16_t queue, const Clock& clock) const {
-  return std::make_unique<EthdevRxSource>(id_, queue, clock, card_time_);
+  return std::make_unique<EthdevRxSource>(id_, queue, pool_, clock, card_time_);
 }
 
 PortLedger Port::ReadCounters() const {

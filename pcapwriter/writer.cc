@@ -3,8 +3,10 @@
 #include "pcapwriter/writer.h"
 
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -13,9 +15,11 @@
 namespace edgecap::pcapwriter {
 namespace {
 
-// How long an idle writer sleeps. Workers cannot wake it (that would be a system call); the pool
-// has room for what comes meanwhile.
-constexpr timespec kIdleSleep{0, 500'000};
+// How long an idle writer sleeps, longer every time it finds nothing. Workers cannot wake it (that
+// would be a system call); the pool has room for what comes meanwhile. While blocks come the sleeps
+// are short, so that few blocks are under way and stay in the cache.
+constexpr long kIdleSleepNsMin = 10'000;
+constexpr long kIdleSleepNsMax = 1'000'000;
 constexpr std::size_t kBlocksPerPop = 16;
 
 }  // namespace
@@ -35,15 +39,22 @@ void Writer::Stop() {
 
 void Writer::Run(std::uint32_t number) {
   pthread_setname_np(pthread_self(), ("writer-" + std::to_string(number)).c_str());
+  prctl(PR_SET_TIMERSLACK, 1000UL);  // the default of 50 us would make short sleeps long
   std::array<Block*, kBlocksPerPop> blocks;
+  long idle_sleep_ns = kIdleSleepNsMin;
   for (;;) {
     // Read before the ring: what was pushed before Stop() is seen below.
     const bool last_round = stopping_.load(std::memory_order_acquire);
     const std::size_t count = ring_.Pop(blocks);
     for (std::size_t i = 0; i < count; ++i) Process(*blocks[i]);
-    if (count != 0) continue;
+    if (count != 0) {
+      idle_sleep_ns = kIdleSleepNsMin;
+      continue;
+    }
     if (last_round) return;
-    nanosleep(&kIdleSleep, nullptr);
+    const timespec sleep{0, idle_sleep_ns};
+    nanosleep(&sleep, nullptr);
+    idle_sleep_ns = std::min(idle_sleep_ns * 2, kIdleSleepNsMax);
   }
 }
 

@@ -72,7 +72,7 @@ if built plain "$build"; then
 fi
 
 if ! $quick && [[ -z $filter ]]; then
-  # DPDK keeps memory until the end; leaks are looked for where it is not.
+  # DPDK keeps memory until the end: leaks are looked for where it is not.
   export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
   if built asan "$build-asan" -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1; then
     stage "unit (ASan, UBSan)" gtest "$build-asan/tests/unit"
@@ -85,8 +85,11 @@ if ! $quick && [[ -z $filter ]]; then
   fi
   if [[ -f $root/tests/fuzz/meson.build ]]; then
     say "Building fuzz"
-    if { [[ -f $build-fuzz/build.ninja ]] || CC=clang CXX=clang++ meson setup "$build-fuzz" "$root" \
-      -Dfuzz=true -Dwithout_dpdk=true >/dev/null; } && ninja --quiet -C "$build-fuzz" fuzz; then
+    if [[ ! -f $build-fuzz/build.ninja ]]; then
+      CC=clang CXX=clang++ meson setup "$build-fuzz" "$root" -Dfuzz=true -Dwithout_dpdk=true \
+        >/dev/null
+    fi
+    if ninja --quiet -C "$build-fuzz" fuzz; then
       stage fuzz fuzz "$build-fuzz/tests/fuzz" "$root/tests/fuzz/corpus" 20
     else
       stage fuzz fail build

@@ -25,9 +25,14 @@ class FillBurstTest : public ::testing::Test {
     config.memory_mb = 128;
     auto eal = Eal::Start(config);
     ASSERT_TRUE(eal.ok()) << eal.status();
-    eal_ = eal->release();  // EAL starts once a process; it goes with it
+    eal_ = *std::move(eal);
     pool_ = rte_pktmbuf_pool_create("test", 1023, 0, 0, 256 + RTE_PKTMBUF_HEADROOM, -1);
     ASSERT_NE(pool_, nullptr);
+  }
+
+  static void TearDownTestSuite() {
+    rte_mempool_free(pool_);
+    eal_.reset();
   }
 
   // A packet of bytes 0, 1, 2, ... in pieces of at most `piece`.
@@ -53,7 +58,7 @@ class FillBurstTest : public ::testing::Test {
 
   Burst& Fill() {
     segments_.reserve(256);
-    FillBurst(mbufs_, segments_, burst_);
+    plain_ = FillBurst(mbufs_, pool_, segments_, burst_);
     return burst_;
   }
 
@@ -76,16 +81,18 @@ class FillBurstTest : public ::testing::Test {
 
   void TearDown() override { rte_pktmbuf_free_bulk(mbufs_.data(), mbufs_.size()); }
 
-  static inline Eal* eal_ = nullptr;
+  static inline std::unique_ptr<Eal> eal_;  // starts once a process
   static inline rte_mempool* pool_ = nullptr;
   std::vector<rte_mbuf*> mbufs_;
   std::vector<PacketSegment> segments_;
   Burst burst_{};
+  bool plain_ = false;
 };
 
 TEST_F(FillBurstTest, GivesPlainPacketsAsTheyAre) {
   for (std::uint32_t bytes = 60; bytes < 124; ++bytes) Mbuf(bytes);
   const Burst& burst = Fill();
+  EXPECT_TRUE(plain_);
   EXPECT_EQ(burst.count, 64u);
   EXPECT_EQ(burst.chained, 0u);
   EXPECT_EQ(burst.wire_bytes, (60u + 123) * 64 / 2);
@@ -98,6 +105,7 @@ TEST_F(FillBurstTest, PutsPiecesInOrder) {
   Mbuf(61);
   Mbuf(257);
   const Burst& burst = Fill();
+  EXPECT_FALSE(plain_);
   EXPECT_EQ(burst.chained, 0b1010u);
   EXPECT_EQ(burst.wire_bytes, 60u + 1000 + 61 + 257);
   EXPECT_EQ(burst.StoredBytes(1), 1000u);
@@ -105,6 +113,24 @@ TEST_F(FillBurstTest, PutsPiecesInOrder) {
   EXPECT_EQ(BytesOf(1), Counting(1000));
   EXPECT_EQ(BytesOf(2), Counting(61));
   EXPECT_EQ(BytesOf(3), Counting(257));
+}
+
+TEST_F(FillBurstTest, SeesAnMbufThatIsNotItsAlone) {
+  Mbuf(60);
+  rte_mbuf_refcnt_set(Mbuf(61), 2);
+  const Burst& burst = Fill();
+  EXPECT_FALSE(plain_);
+  EXPECT_EQ(burst.wire_bytes, 121u);
+  EXPECT_EQ(BytesOf(1), Counting(61));
+  rte_mbuf_refcnt_set(mbufs_[1], 1);
+}
+
+TEST_F(FillBurstTest, SeesAnMbufOfAnotherPool) {
+  rte_mempool* other = rte_pktmbuf_pool_create("other", 63, 0, 0, 256, -1);
+  ASSERT_NE(other, nullptr);
+  mbufs_.push_back(rte_pktmbuf_alloc(other));
+  Fill();
+  EXPECT_FALSE(plain_);
 }
 
 TEST_F(FillBurstTest, PutsAStrippedTagBack) {

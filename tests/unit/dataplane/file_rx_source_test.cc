@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "base/packet.h"
@@ -64,7 +65,23 @@ class FileRxSourceTest : public ::testing::Test {
     return read;
   }
 
+  // Opens a pipe that somebody has written `packets` packets into, and keeps open.
+  absl::StatusOr<std::unique_ptr<RxSource>> OpenPipe(std::uint32_t packets) {
+    WriteFile(DLT_EN10MB, PCAP_TSTAMP_PRECISION_NANO, packets);
+    const std::string bytes = (std::ostringstream() << std::ifstream(path_).rdbuf()).str();
+    unlink(path_.c_str());
+    EXPECT_EQ(mkfifo(path_.c_str(), 0600), 0);
+    std::thread opener([&] {
+      writer_.open(path_);
+      writer_ << bytes << std::flush;
+    });
+    auto source = OpenFileRxSource(path_);
+    opener.join();
+    return source;
+  }
+
   const std::string path_;
+  std::ofstream writer_;  // into the pipe
 };
 
 TEST_F(FileRxSourceTest, GivesEveryPacketWithItsTimeAndLengths) {
@@ -112,15 +129,22 @@ TEST_F(FileRxSourceTest, RefusesWhatIsNoCaptureFile) {
   EXPECT_FALSE(OpenFileRxSource("/").ok());
 }
 
+TEST_F(FileRxSourceTest, WhatAPipeHasBroughtIsNotHeldBack) {
+  auto source = OpenPipe(3);
+  ASSERT_TRUE(source.ok()) << source.status();
+  Burst burst;
+  (*source)->Receive(burst);
+  EXPECT_EQ(burst.count, 3u);
+  (*source)->Receive(burst);
+  EXPECT_EQ(burst.count, 0u) << "it does not wait for the fourth";
+  EXPECT_FALSE((*source)->Ended());
+  writer_.close();
+  EXPECT_EQ(ReadAll(**source).packets, 0u);
+  EXPECT_TRUE((*source)->Error().ok()) << (*source)->Error();
+}
+
 TEST_F(FileRxSourceTest, AWaitForAPipeCanBeInterrupted) {
-  WriteFile(DLT_EN10MB, PCAP_TSTAMP_PRECISION_NANO, 0);
-  const std::string header = (std::ostringstream() << std::ifstream(path_).rdbuf()).str();
-  unlink(path_.c_str());
-  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  std::ofstream writer;
-  std::thread opener([&] { writer.open(path_); writer << header << std::flush; });
-  auto source = OpenFileRxSource(path_);
-  opener.join();
+  auto source = OpenPipe(0);
   ASSERT_TRUE(source.ok()) << source.status();
   std::thread reader([&] { ReadAll(**source); });
   (*source)->Interrupt();
