@@ -6,7 +6,8 @@
 // Life cycle: Start() once a process (EAL cannot start twice). TakeWorkers() hands the sources to an
 // Engine, which must be stopped before the Dataplane is destroyed: that stops and closes the ports.
 //
-// Threading: control only.
+// Threading: control only. Start() moves the calling thread, and with it all threads started later,
+// off the workers' cores where there are others.
 
 #pragma once
 
