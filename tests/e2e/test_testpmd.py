@@ -49,11 +49,18 @@ class Vhost(TestCase):
         self.finish(daemon)
 
     def test_every_packet_of_a_forwarded_file(self):
+        self.check_forwarded_file()
+
+    def test_packets_in_several_pieces(self):
+        """Buffers of 256 bytes: most packets are chains of them."""
+        self.check_forwarded_file(mbuf_bytes=256)
+
+    def check_forwarded_file(self, **dataplane):
         """testpmd plays a file into the link, and waits where the link is full: what arrives is
         the file, byte for byte."""
         packets = traffic(5000, sizes=(60, 590, 1514))
         source = write_pcap(self.work / "in.pcap", [p.frame for p in packets])
-        daemon = self.start_daemon()
+        daemon = self.start_daemon(**dataplane)
         whole = daemon.create("full")
         sample = daemon.create("simple", {"destination_port": "443"}, one_in=10, seed=4,
                                snaplen=100)
