@@ -60,16 +60,21 @@ std::uint32_t Worker::PollOnce() noexcept {
     TakeUpTable(current);
   }
   std::uint32_t received = 0;
+  std::size_t ended = 0;
   for (const std::unique_ptr<RxSource>& source : sources_) {
     const bool patient = source->Patient();
     // A file waits for somebody who wants it.
     if (patient && table_->jobs.empty()) continue;
     source->Receive(burst_);
-    if (burst_.count == 0) continue;
-    received += burst_.count;
-    ProcessBurst(patient);
-    source->Release(burst_);
+    if (burst_.count != 0) {
+      received += burst_.count;
+      ProcessBurst(patient);
+      source->Release(burst_);
+    }
+    if (source->Ended()) ++ended;
   }
+  // Not before the last burst has been dealt with, which may have meant waiting for a block.
+  if (ended == sources_.size()) sources_ended_.store(true, std::memory_order_release);
   return received;
 }
 
@@ -217,11 +222,6 @@ WorkerLedger Worker::Ledger() const noexcept {
   const Traffic unmatched = unmatched_.Value();
   const Traffic matched = matched_.Value();
   return {received_.Value(), unmatched, matched};
-}
-
-bool Worker::SourcesEnded() const noexcept {
-  return std::all_of(sources_.begin(), sources_.end(),
-                     [](const auto& source) { return source->Ended(); });
 }
 
 absl::Status Worker::SourceError() const {

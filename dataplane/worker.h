@@ -16,7 +16,8 @@
 //   member            worker   other threads
 //   stop_requested_   reads    set by RequestStop()
 //   ledger counters   writes   read through Ledger()
-//   sources_          owns     Ended(), Error(), Interrupt() by control
+//   sources_ended_    writes   read through SourcesEnded()
+//   sources_          owns     Error(), Interrupt() by control
 //   all others        owns     no access
 //
 // Hot path: nothing below PollOnce() allocates, locks, logs, throws or blocks. A worker with a
@@ -80,7 +81,9 @@ class Worker {
   [[nodiscard]] Traffic Received() const noexcept { return received_.Value(); }
 
   // All sources have ended, and what they brought has been dealt with.
-  [[nodiscard]] bool SourcesEnded() const noexcept;
+  [[nodiscard]] bool SourcesEnded() const noexcept {
+    return sources_ended_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] absl::Status SourceError() const;
 
  private:
@@ -110,6 +113,7 @@ class Worker {
   alignas(kCacheLineBytes) TrafficCounter received_;
   TrafficCounter unmatched_;
   TrafficCounter matched_;
+  std::atomic<bool> sources_ended_{false};
   alignas(kCacheLineBytes) std::atomic<bool> stop_requested_{false};
 };
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -50,11 +51,16 @@ class FakeRxSource final : public dataplane::RxSource {
     }
   }
 
-  void Release(Burst& burst) noexcept override { taken_back_ += burst.count; }
+  void Release(Burst& burst) noexcept override {
+    taken_back_ += burst.count;
+    if (on_release) on_release();
+  }
   bool Patient() const noexcept override { return options_.patient; }
   bool Ended() const noexcept override {
     return options_.packets != 0 && handed_out() >= options_.packets;
   }
+
+  std::function<void()> on_release;  // on the worker's thread; set before that starts
 
   [[nodiscard]] std::uint64_t handed_out() const {
     return handed_out_.load(std::memory_order_relaxed);

@@ -298,6 +298,20 @@ TEST_F(WorkerTest, ThePatientSourceWaitsForAJob) {
   EXPECT_EQ(DoorsOf(job), (Doors{100, 100, 0, 0, 0, 100}));
 }
 
+TEST_F(WorkerTest, ASourceHasEndedOnlyWhenItsLastBurstHasBeenDealtWith) {
+  Make({Udp(53)}, {.packets = 64, .patient = true});
+  Running& job = Begin({});
+  EXPECT_FALSE(worker_->SourcesEnded());
+  // Seen from inside the poll: the source has nothing left, the worker is not done.
+  source_->on_release = [&] {
+    EXPECT_TRUE(source_->Ended());
+    EXPECT_FALSE(worker_->SourcesEnded());
+  };
+  worker_->PollOnce();
+  EXPECT_TRUE(worker_->SourcesEnded());
+  EXPECT_EQ(DoorsOf(job).captured, 64u);
+}
+
 TEST_F(WorkerTest, AnAcknowledgedTableIsNotUsedAgain) {
   Make({Udp(53)});
   Running& job = Begin({});
