@@ -10,10 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define EDGECAP_CHECK(condition)                                                            \
-  do {                                                                                      \
-    if (__builtin_expect(!(condition), 0)) {                                                \
+#define EDGECAP_CHECK(condition)                                                                  \
+  do {                                                                                            \
+    if (__builtin_expect(!(condition), 0)) {                                                      \
       std::fprintf(stderr, "edgecap: %s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                         \
-    }                                                                                       \
+      std::abort();                                                                               \
+    }                                                                                             \
   } while (false)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Copies packet bytes: the one copy of the data path. Neither reads nor writes past `bytes`, so it
-// is safe at the end of any buffer. With AVX-512 the tail is one masked load and store, which spares
-// the branches of a general memcpy on sizes that change from packet to packet.
+// is safe at the end of any buffer. With AVX-512 the tail is one masked load and store, which
+// spares the branches of a general memcpy on sizes that change from packet to packet.
 //
 // Threading: none.
 

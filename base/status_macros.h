@@ -36,11 +36,11 @@ namespace edgecap {
 #define EDGECAP_CONCAT(a, b) EDGECAP_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expression` is not ok.
-#define EDGECAP_RETURN_IF_ERROR(expression)                  \
-  do {                                                       \
+#define EDGECAP_RETURN_IF_ERROR(expression)                   \
+  do {                                                        \
     if (absl::Status status_ = (expression); !status_.ok()) { \
-      return status_;                                        \
-    }                                                        \
+      return status_;                                         \
+    }                                                         \
   } while (false)
 
 // Declares or assigns `target` from a StatusOr, or returns its status.

@@ -2,8 +2,8 @@
 //
 // Packet time from a free-running counter: the processor's TSC, or a card's clock. A TickConverter
 // is a straight line from ticks to nanoseconds since 1970 UTC; it is bent a little at every
-// refresh, so that it follows the realtime clock and never jumps back. A TickClock is a counter with
-// its converter and a thread of its own that refreshes it.
+// refresh, so that it follows the realtime clock and never jumps back. A TickClock is a counter
+// with its converter and a thread of its own that refreshes it.
 //
 // How it follows: the slope comes from CLOCK_MONOTONIC, which is never set; the distance to
 // CLOCK_REALTIME is walked off over the next second at a slope changed by at most 5 %. When the
@@ -46,8 +46,8 @@ struct TickReader {
 // The processor's TSC (x86-64) or virtual counter (arm64).
 [[nodiscard]] TickReader TscReader() noexcept;
 
-// Reads CLOCK_MONOTONIC and CLOCK_REALTIME next to the counter, several times, and keeps the reading
-// that was interrupted least.
+// Reads CLOCK_MONOTONIC and CLOCK_REALTIME next to the counter, several times, and keeps the
+// reading that was interrupted least.
 [[nodiscard]] ClockSample SampleClocks(const TickReader& ticks);
 
 class TickConverter {
@@ -79,7 +79,8 @@ class TickConverter {
   std::atomic<std::uint64_t> ns_per_tick_q32_{0};
 };
 
-// Life cycle: the constructor calibrates for 10 ms and starts the refresher; the destructor joins it.
+// Life cycle: the constructor calibrates for 10 ms and starts the refresher; the destructor joins
+// it.
 class TickClock final : public Clock {
  public:
   explicit TickClock(TickReader ticks = TscReader());

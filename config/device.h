@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a port's device text names: a card by its PCI address ("0000:3b:00.0", short "3b:00.0"), or a
-// virtual device with its arguments ("net_pcap0,rx_pcap=/tmp/in.pcap").
+// What a port's device text names: a card by its PCI address ("0000:3b:00.0", short "3b:00.0"), or
+// a virtual device with its arguments ("net_pcap0,rx_pcap=/tmp/in.pcap").
 //
 // Threading: pure functions.
 

@@ -35,8 +35,7 @@ struct Dataplane::Impl {
   std::vector<std::unique_ptr<Port>> ports;
 };
 
-absl::StatusOr<std::unique_ptr<Dataplane>> Dataplane::Start(
-    const config::DataplaneConfig& config) {
+absl::StatusOr<std::unique_ptr<Dataplane>> Dataplane::Start(const config::DataplaneConfig& config) {
   LeaveWorkerCores(config.worker_cores);
   auto impl = std::make_unique<Impl>();
   impl->config = config;

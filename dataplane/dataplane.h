@@ -3,8 +3,9 @@
 // DPDK as control sees it, without a word of DPDK: EAL started from the configuration, the ports
 // configured, their queues spread over workers, and the ports' own counters.
 //
-// Life cycle: Start() once a process (EAL cannot start twice). TakeWorkers() hands the sources to an
-// Engine, which must be stopped before the Dataplane is destroyed: that stops and closes the ports.
+// Life cycle: Start() once a process (EAL cannot start twice). TakeWorkers() hands the sources to
+// an Engine, which must be stopped before the Dataplane is destroyed: that stops and closes the
+// ports.
 //
 // Threading: control only. Start() moves the calling thread, and with it all threads started later,
 // off the workers' cores where there are others.

@@ -35,8 +35,7 @@ std::uint64_t NeededMemoryMb(const config::DataplaneConfig& config, bool hugepag
 std::uint64_t FreeHugepagesMb() {
   std::uint64_t free_mb = 0;
   std::error_code error;
-  for (const auto& size :
-       std::filesystem::directory_iterator("/sys/kernel/mm/hugepages", error)) {
+  for (const auto& size : std::filesystem::directory_iterator("/sys/kernel/mm/hugepages", error)) {
     // "hugepages-2048kB"
     const std::string name = size.path().filename();
     std::uint64_t pages = 0;

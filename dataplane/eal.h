@@ -3,8 +3,8 @@
 // DPDK's environment: started once a process from the configuration, cleaned up at the end.
 //
 // Memory is hugepages where there are enough of them (or the configuration insists), else ordinary
-// memory. Nothing is left in the file system (--in-memory), so daemons and `edgecap record` run side
-// by side.
+// memory. Nothing is left in the file system (--in-memory), so daemons and `edgecap record` run
+// side by side.
 //
 // Threading: control only. The calling thread keeps its processors: EAL's pinning is undone.
 

@@ -93,8 +93,7 @@ absl::Status Engine::Impl::Start(std::vector<WorkerSetup> setups) {
     rings.push_back(std::make_unique<pcapwriter::BlockQueue>(ring_capacity, worker_count));
     producers.emplace_back();
     for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
-      producers.back().push_back(
-          std::make_unique<pcapwriter::BlockQueue::Producer>(*rings.back()));
+      producers.back().push_back(std::make_unique<pcapwriter::BlockQueue::Producer>(*rings.back()));
     }
     writers.push_back(
         std::make_unique<pcapwriter::Writer>(i, *rings.back(), *pool, files, options.sync));
@@ -110,24 +109,24 @@ absl::Status Engine::Impl::StartWorker(std::uint32_t number, WorkerSetup setup) 
                                      std::uint64_t{options.flush_interval_ms} * 1'000'000,
                                      options.idle_sleep_us_max};
   WorkerThread& entry = workers.emplace_back();
-  entry.worker = std::make_unique<Worker>(number, worker_options, std::move(setup.sources),
-                                          *publisher, clock);
+  entry.worker =
+      std::make_unique<Worker>(number, worker_options, std::move(setup.sources), *publisher, clock);
   std::promise<absl::Status> started;
   std::future<absl::Status> result = started.get_future();
-  entry.thread = std::thread([&started, number, worker = entry.worker.get(), core = setup.core,
-                              on_start = std::move(setup.on_start),
-                              on_stop = std::move(setup.on_stop)] {
-    pthread_setname_np(pthread_self(), ("worker-" + std::to_string(number)).c_str());
-    const absl::Status pinned = PinThisThread(core);
-    if (pinned.ok()) {
-      if (on_start) on_start();
-      worker->GoOnline();
-    }
-    started.set_value(pinned);
-    if (!pinned.ok()) return;
-    worker->Run();
-    if (on_stop) on_stop();
-  });
+  entry.thread =
+      std::thread([&started, number, worker = entry.worker.get(), core = setup.core,
+                   on_start = std::move(setup.on_start), on_stop = std::move(setup.on_stop)] {
+        pthread_setname_np(pthread_self(), ("worker-" + std::to_string(number)).c_str());
+        const absl::Status pinned = PinThisThread(core);
+        if (pinned.ok()) {
+          if (on_start) on_start();
+          worker->GoOnline();
+        }
+        started.set_value(pinned);
+        if (!pinned.ok()) return;
+        worker->Run();
+        if (on_stop) on_stop();
+      });
   return result.get();
 }
 
@@ -195,9 +194,9 @@ absl::StatusOr<std::shared_ptr<Job>> Engine::Begin(JobSpec spec) {
   const auto worker_count = static_cast<std::uint32_t>(impl.workers.size());
   auto job = std::make_shared<Job>(std::move(spec), worker_count, impl.jobs_begun++);
   for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
-    job->parts_.push_back(std::make_unique<JobPart>(
-        job->spec_.sampling, worker, *job->streams_[worker], *impl.pool,
-        *impl.producers[impl.WriterOf(*job, worker)][worker]));
+    job->parts_.push_back(
+        std::make_unique<JobPart>(job->spec_.sampling, worker, *job->streams_[worker], *impl.pool,
+                                  *impl.producers[impl.WriterOf(*job, worker)][worker]));
     job->workers_.push_back(impl.workers[worker].worker.get());
   }
   job->start_time_ns_ = impl.clock.NowNs();

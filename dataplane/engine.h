@@ -64,8 +64,8 @@ class Engine {
   // Errors: kResourceExhausted when the block memory cannot be had; kInternal when a thread cannot
   // be started or pinned.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Engine>> Start(
-      const EngineOptions& options, std::vector<WorkerSetup> workers,
-      pcapwriter::FileSystem& files, const Clock& clock);
+      const EngineOptions& options, std::vector<WorkerSetup> workers, pcapwriter::FileSystem& files,
+      const Clock& clock);
 
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

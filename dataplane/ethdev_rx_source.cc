@@ -87,20 +87,19 @@ bool FillBurst(std::span<rte_mbuf*> mbufs, const rte_mempool* pool,
     rte_prefetch0(data);
     burst.packets[i] = {data, mbuf->data_len, mbuf->pkt_len};
     wire_bytes += mbuf->pkt_len;
-    unusual |= (mbuf->ol_flags & (kStrippedFlags | kForeignFlags)) |
-               ((rearm & kAloneMask) ^ kAlone) |
-               (reinterpret_cast<std::uintptr_t>(mbuf->pool) ^
-                reinterpret_cast<std::uintptr_t>(pool));
+    unusual |=
+        (mbuf->ol_flags & (kStrippedFlags | kForeignFlags)) | ((rearm & kAloneMask) ^ kAlone) |
+        (reinterpret_cast<std::uintptr_t>(mbuf->pool) ^ reinterpret_cast<std::uintptr_t>(pool));
   }
   burst.wire_bytes = burst.stored_bytes = wire_bytes;
-  if (unusual == 0) [[likely]] return true;
+  if (unusual == 0) [[likely]]
+    return true;
   segments.clear();
   burst.wire_bytes = 0;
   for (std::uint32_t i = 0; i < burst.count; ++i) {
     rte_mbuf* mbuf = mbufs[i];
     PutTagsBack(mbuf);
-    burst.packets[i] = {rte_pktmbuf_mtod(mbuf, const std::uint8_t*), mbuf->data_len,
-                        mbuf->pkt_len};
+    burst.packets[i] = {rte_pktmbuf_mtod(mbuf, const std::uint8_t*), mbuf->data_len, mbuf->pkt_len};
     burst.wire_bytes += mbuf->pkt_len;
     if (mbuf->nb_segs == 1) continue;
     burst.chained |= PacketSet{1} << i;
@@ -141,10 +140,9 @@ void EthdevRxSource::SetTimes(Burst& burst) noexcept {
   for (std::uint32_t i = 0; i < burst.count; ++i) {
     const rte_mbuf* mbuf = mbufs_[i];
     const bool has_time = (mbuf->ol_flags & card_time_.flag) != 0;
-    burst.time_ns[i] =
-        has_time ? card_time_.converter->ToNs(*RTE_MBUF_DYNFIELD(
-                       mbuf, card_time_.field_offset, const rte_mbuf_timestamp_t*))
-                 : last_time_ns_;
+    burst.time_ns[i] = has_time ? card_time_.converter->ToNs(*RTE_MBUF_DYNFIELD(
+                                      mbuf, card_time_.field_offset, const rte_mbuf_timestamp_t*))
+                                : last_time_ns_;
   }
 }
 

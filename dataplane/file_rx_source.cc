@@ -29,7 +29,8 @@ constexpr int kInterruptPollMs = 50;
 static_assert(kArenaBytes >= 2 * kSnaplenMax);
 
 // The file as libpcap reads it: a stream that knows whether a read would wait for a pipe, and whose
-// waiting can be interrupted. The buffer is here, not in the stream, so that what is in it is known.
+// waiting can be interrupted. The buffer is here, not in the stream, so that what is in it is
+// known.
 class Input {
  public:
   explicit Input(int fd) : fd_(fd) {}
@@ -86,8 +87,8 @@ class Input {
   std::atomic<bool> interrupted_{false};
 };
 
-// With nanosecond precision libpcap leaves nanoseconds in tv_usec. It takes a pcap file's unsigned 32
-// bits of seconds for signed: from 2038 on they come out negative.
+// With nanosecond precision libpcap leaves nanoseconds in tv_usec. It takes a pcap file's unsigned
+// 32 bits of seconds for signed: from 2038 on they come out negative.
 std::uint64_t TimeOf(const timeval& time) noexcept {
   const auto seconds = time.tv_sec < 0 ? static_cast<std::uint32_t>(time.tv_sec)
                                        : static_cast<std::uint64_t>(time.tv_sec);

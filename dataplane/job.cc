@@ -11,12 +11,9 @@
 namespace edgecap::dataplane {
 
 Job::Job(JobSpec spec, std::uint32_t worker_count, std::uint64_t number)
-    : spec_(std::move(spec)),
-      number_(number),
-      limit_(spec_.packet_limit, spec_.byte_limit) {
+    : spec_(std::move(spec)), number_(number), limit_(spec_.packet_limit, spec_.byte_limit) {
   for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
-    streams_.push_back(
-        std::make_unique<pcapwriter::Stream>(spec_.shards, worker, spec_.snaplen));
+    streams_.push_back(std::make_unique<pcapwriter::Stream>(spec_.shards, worker, spec_.snaplen));
   }
 }
 

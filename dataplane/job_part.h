@@ -25,9 +25,8 @@ namespace edgecap::dataplane {
 struct alignas(kCacheLineBytes) JobPart {
   enum class Phase : std::uint8_t { kWaiting, kActive, kEnded };
 
-  JobPart(const sampler::SamplingPolicy& sampling, std::uint32_t worker,
-          pcapwriter::Stream& stream, pcapwriter::BlockPool& pool,
-          pcapwriter::BlockQueue::Producer& ring)
+  JobPart(const sampler::SamplingPolicy& sampling, std::uint32_t worker, pcapwriter::Stream& stream,
+          pcapwriter::BlockPool& pool, pcapwriter::BlockQueue::Producer& ring)
       : sampler(sampling, worker), builder(stream, pool, ring) {}
 
   [[nodiscard]] bool Active() const noexcept {

@@ -36,8 +36,8 @@ absl::StatusOr<std::uint16_t> FindPort(const config::PortConfig& config) {
   std::uint16_t id = 0;
   if (!config::IsPciAddress(config.device)) {
     if (const int error = rte_dev_probe(config.device.c_str()); error != 0) {
-      return absl::NotFoundError("port " + config.device + ": cannot be made: " +
-                                 rte_strerror(-error) +
+      return absl::NotFoundError("port " + config.device +
+                                 ": cannot be made: " + rte_strerror(-error) +
                                  "; is the driver's name right, and do its files exist?");
     }
   }
@@ -80,9 +80,9 @@ absl::Status Port::SetUp(const config::DataplaneConfig& dataplane, std::uint32_t
     return Fail("reading its capabilities", error);
   }
   if (config_.queues > info.max_rx_queues) {
-    return absl::InvalidArgumentError("port " + config_.device + ": queues: " +
-                                      std::to_string(config_.queues) + " is more than the " +
-                                      std::to_string(info.max_rx_queues) + " that it has");
+    return absl::InvalidArgumentError(
+        "port " + config_.device + ": queues: " + std::to_string(config_.queues) +
+        " is more than the " + std::to_string(info.max_rx_queues) + " that it has");
   }
   const std::uint32_t queues =
       config_.queues != 0 ? config_.queues : std::min<std::uint32_t>(workers, info.max_rx_queues);

@@ -40,16 +40,14 @@ class Port {
 
   [[nodiscard]] std::uint16_t queues() const { return queues_; }
 
-  [[nodiscard]] std::unique_ptr<RxSource> MakeSource(std::uint16_t queue,
-                                                     const Clock& clock) const;
+  [[nodiscard]] std::unique_ptr<RxSource> MakeSource(std::uint16_t queue, const Clock& clock) const;
 
   // Since Open().
   [[nodiscard]] PortLedger Statistics() const;
 
  private:
   Port(const config::PortConfig& config, std::uint16_t id);
-  [[nodiscard]] absl::Status SetUp(const config::DataplaneConfig& dataplane,
-                                   std::uint32_t workers);
+  [[nodiscard]] absl::Status SetUp(const config::DataplaneConfig& dataplane, std::uint32_t workers);
   [[nodiscard]] absl::Status SetUpQueues();
   [[nodiscard]] absl::Status Fail(const std::string& doing, int error) const;
   [[nodiscard]] PortLedger ReadCounters() const;

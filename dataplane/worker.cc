@@ -186,8 +186,8 @@ PacketSet Worker::Claim(Job& job, PacketSet packets) noexcept {
 
 bool Worker::Reserve(JobPart& part, std::uint32_t bytes, bool patient) noexcept {
   while (!part.builder.Reserve(bytes)) {
-    const bool wait = patient && !stop_requested_.load(std::memory_order_relaxed) &&
-                      jobs_.Current() == table_;
+    const bool wait =
+        patient && !stop_requested_.load(std::memory_order_relaxed) && jobs_.Current() == table_;
     if (!wait) return false;
     nanosleep(&kPatientPoll, nullptr);
   }

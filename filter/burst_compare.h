@@ -3,9 +3,9 @@
 // Compares one field of all 64 packets of a burst at once: AVX-512 where the build has it (a set of
 // packets is then made of comparison masks as they are), else plain loops.
 //
-// The partial masks are put together with kunpck, which looks at no bit beyond them: g++ 12 may spill
-// a 32-bit mask and load 64 bits back, so shifting and or-ing the halves as words went wrong in a
-// build with sanitizers.
+// The partial masks are put together with kunpck, which looks at no bit beyond them: g++ 12 may
+// spill a 32-bit mask and load 64 bits back, so shifting and or-ing the halves as words went wrong
+// in a build with sanitizers.
 //
 // Threading: pure functions. Hot path.
 
@@ -28,8 +28,8 @@ namespace edgecap::filter {
   const __m512i masks = _mm512_set1_epi32(static_cast<int>(mask));
   const __m512i values = _mm512_set1_epi32(static_cast<int>(value));
   const auto equal = [&](std::uint32_t first) {
-    return _mm512_cmpeq_epi32_mask(
-        _mm512_and_si512(_mm512_load_si512(&words[first]), masks), values);
+    return _mm512_cmpeq_epi32_mask(_mm512_and_si512(_mm512_load_si512(&words[first]), masks),
+                                   values);
   };
   return _mm512_kunpackd(_mm512_kunpackw(equal(48), equal(32)),
                          _mm512_kunpackw(equal(16), equal(0)));

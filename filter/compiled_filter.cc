@@ -26,8 +26,8 @@ PacketSet MatchRule(const FilterRule& rule, const FlowKeys& keys) noexcept {
   packets = MatchAddress(keys.source, rule.source, packets);
   packets = MatchAddress(keys.destination, rule.destination, packets);
   if (rule.source_port.tested && packets != 0) {
-    packets &= keys.ports &
-               InRange(keys.source_port, rule.source_port.first, rule.source_port.span);
+    packets &=
+        keys.ports & InRange(keys.source_port, rule.source_port.first, rule.source_port.span);
   }
   if (rule.destination_port.tested && packets != 0) {
     packets &= keys.ports & InRange(keys.destination_port, rule.destination_port.first,

@@ -11,8 +11,8 @@
 // parsed. The answer has the same orientation: for each job that wants something, the set of
 // packets. Jobs that want nothing of a burst cost nothing after the comparison.
 //
-// Room for what comes: further kinds of rules (BPF, payload, tunnels) are further ways to narrow the
-// packet set of a job; what they write while matching lives in MatchScratch.
+// Room for what comes: further kinds of rules (BPF, payload, tunnels) are further ways to narrow
+// the packet set of a job; what they write while matching lives in MatchScratch.
 //
 // Life cycle: built on the control thread by Compile(), published to workers inside a job table,
 // destroyed by control when no worker can still see it.
@@ -93,7 +93,7 @@ class CompiledFilter {
 
   std::uint32_t job_count_ = 0;
   std::vector<std::uint32_t> take_all_;  // jobs that want every packet
-  std::vector<FilterRule> rules_;              // of the other jobs
+  std::vector<FilterRule> rules_;        // of the other jobs
   std::string text_;
 };
 

@@ -39,7 +39,8 @@ PortTest CompilePorts(const PortRange& range, std::uint32_t place, HeaderWindow&
   const std::uint32_t mask = 0xffffU << free_bits;
   window.Require(place, static_cast<std::uint8_t>(mask >> 8),
                  static_cast<std::uint8_t>(range.first >> 8));
-  window.Require(place + 1, static_cast<std::uint8_t>(mask), static_cast<std::uint8_t>(range.first));
+  window.Require(place + 1, static_cast<std::uint8_t>(mask),
+                 static_cast<std::uint8_t>(range.first));
   // A later fragment has no ports.
   window.Require(HeaderWindow::kFragment, 0x1f, 0);
   window.Require(HeaderWindow::kFragment + 1, 0xff, 0);
@@ -56,8 +57,7 @@ FilterRule CompileRule(const FilterSpec& spec, std::uint32_t job) {
   }
   if (!rule.ipv4) rule.window.RejectPlain();
   if (spec.source_address) {
-    rule.source =
-        CompileAddress(*spec.source_address, HeaderWindow::kSourceAddress, rule.window);
+    rule.source = CompileAddress(*spec.source_address, HeaderWindow::kSourceAddress, rule.window);
   }
   if (spec.destination_address) {
     rule.destination =

@@ -159,8 +159,8 @@ void ParsePackets(const Burst& burst, PacketSet which, FlowKeys& keys) noexcept 
       std::memcpy(port, header + HeaderWindow::kSourcePort, sizeof(port));
       keys.ipv4 |= bit;
       const std::uint8_t protocol = header[HeaderWindow::kProtocol];
-      const bool first_fragment = ((header[HeaderWindow::kFragment] & 0x1f) |
-                                   header[HeaderWindow::kFragment + 1]) == 0;
+      const bool first_fragment =
+          ((header[HeaderWindow::kFragment] & 0x1f) | header[HeaderWindow::kFragment + 1]) == 0;
       keys.ports |= first_fragment && ProtocolHasPorts(protocol) ? bit : 0;
       std::memcpy(&keys.source[0][index], header + HeaderWindow::kSourceAddress, 4);
       std::memcpy(&keys.destination[0][index], header + HeaderWindow::kDestinationAddress, 4);

@@ -8,7 +8,8 @@
 //                      (offset not 0) has no ports
 //   IPv6 (RFC 8200)    version 6, 40 bytes; hop-by-hop, routing, destination options, fragment, AH,
 //                      mobility, HIP and shim6 headers skipped, up to 16; a later fragment has no
-//                      ports; a chain that breaks off has the protocol of the header it broke off in
+//                      ports; a chain that breaks off has the protocol of the header it broke off
+//                      in
 //   ports              TCP, UDP, UDP-Lite, SCTP, DCCP, when the first 4 bytes are there
 //   anything else      no key
 //

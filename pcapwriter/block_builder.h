@@ -41,9 +41,9 @@ class BlockBuilder {
     return block_ == nullptr ? 0 : block_->capacity - block_->used;
   }
 
-  // Appends the first `snaplen` bytes of each packet of `packets`; `amount` is burst.Amount(packets).
-  // Returns the stored bytes, record headers not counted.
-  // REQUIRES: Room() for all of their records.
+  // Appends the first `snaplen` bytes of each packet of `packets`; `amount` is
+  // burst.Amount(packets). Returns the stored bytes, record headers not counted. REQUIRES: Room()
+  // for all of their records.
   std::uint64_t Append(const Burst& burst, PacketSet packets, const Traffic& amount,
                        std::uint32_t snaplen) noexcept;
 

@@ -15,7 +15,8 @@ namespace edgecap::pcapwriter {
 namespace {
 
 constexpr std::uint64_t kHugepageBytes = 2 * 1024 * 1024;
-// Given back blocks beyond this many wait in the cold queue: their lines have left the cache anyway.
+// Given back blocks beyond this many wait in the cold queue: their lines have left the cache
+// anyway.
 constexpr std::size_t kWarmBlocks = 2;
 
 void* MapMemory(std::uint64_t bytes, int flags) {

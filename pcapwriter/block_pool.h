@@ -3,9 +3,9 @@
 // All blocks there are: their memory is taken once, at start, from hugepages where there are some,
 // and touched, so that the data path never meets a page fault.
 //
-// Free blocks lie in two queues. Those that writers gave back last are taken first, as long as there
-// are some: with a fast disk a few blocks go round and stay in the processor's cache, instead of the
-// whole pool being walked through.
+// Free blocks lie in two queues. Those that writers gave back last are taken first, as long as
+// there are some: with a fast disk a few blocks go round and stay in the processor's cache, instead
+// of the whole pool being walked through.
 //
 // Life cycle: Create() before the threads start; destroyed after they have ended.
 //
@@ -35,9 +35,10 @@ class BlockPool {
   // REQUIRES: block_bytes is a multiple of kBlockAlignBytes; block_count > 0.
   //
   // Errors: kResourceExhausted when the memory is not there.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<BlockPool>> Create(
-      std::uint64_t block_bytes, std::uint64_t block_count, bool want_hugepages,
-      std::uint32_t writers);
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<BlockPool>> Create(std::uint64_t block_bytes,
+                                                                         std::uint64_t block_count,
+                                                                         bool want_hugepages,
+                                                                         std::uint32_t writers);
 
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pcap file on disk, nanosecond form (IETF draft-ietf-opsawg-pcap, section 4 and 5): a header of
-// 24 bytes, then records of 16 bytes of header and the packet's bytes, in the writer's byte order.
-// An empty capture is the header alone:
+// The pcap file on disk, nanosecond form (IETF draft-ietf-opsawg-pcap, section 4 and 5): a header
+// of 24 bytes, then records of 16 bytes of header and the packet's bytes, in the writer's byte
+// order. An empty capture is the header alone:
 //
 //   4d 3c b2 a1  02 00 04 00  00 00 00 00  00 00 00 00  00 00 04 00  01 00 00 00
 //   magic        2.4          zone         sigfigs      snaplen      Ethernet

@@ -3,10 +3,10 @@
 // One pcap file being written. It is hidden until it is whole: created under its hidden name,
 // renamed by Close(). Whoever sees a file under a final name may trust it.
 //
-// Life cycle: Open() creates the file and writes its header; Append() block by block; Close(). After
-// a failed Append() the file is cut back to its last whole block and only Close() makes sense: what
-// was captured until then is kept, whole and readable. A shard destroyed without Close() leaves the
-// hidden file.
+// Life cycle: Open() creates the file and writes its header; Append() block by block; Close().
+// After a failed Append() the file is cut back to its last whole block and only Close() makes
+// sense: what was captured until then is kept, whole and readable. A shard destroyed without
+// Close() leaves the hidden file.
 //
 // Threading: belongs to its writer.
 

@@ -33,17 +33,17 @@ namespace edgecap::pcapwriter {
 struct ShardPlan {
   std::string directory;
   std::string machine;
-  std::string path;       // if set: this one file (edgecap record), replaced if it exists;
-                          // "-" is standard output
+  std::string path;  // if set: this one file (edgecap record), replaced if it exists;
+                     // "-" is standard output
 };
 
 // A shard as control reports it.
 struct ShardInfo {
-  std::string path;       // final name
+  std::string path;  // final name
   std::uint32_t worker = 0;
   std::uint64_t bytes = 0;
   std::uint64_t packets = 0;
-  bool whole = false;     // closed and renamed
+  bool whole = false;  // closed and renamed
 };
 
 class Shard;

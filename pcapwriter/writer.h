@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A writer drains its ring into shards, block by block, and gives the blocks back. A disk error
-// fails the stream it belongs to: its file is cut back to the last whole block, what still comes for
-// it is counted as lost_on_disk, and the other streams go on.
+// fails the stream it belongs to: its file is cut back to the last whole block, what still comes
+// for it is counted as lost_on_disk, and the other streams go on.
 //
-// Life cycle: the constructor starts the thread; Stop() lets it drain what is in the ring and joins.
-// REQUIRES at Stop(): every stream has sent its end marker.
+// Life cycle: the constructor starts the thread; Stop() lets it drain what is in the ring and
+// joins. REQUIRES at Stop(): every stream has sent its end marker.
 //
 // Threading: one thread of its own; ring() is for workers' producers; Stop() from control.
 

@@ -8,8 +8,8 @@
 // A packet is stored whole or not at all: the first packet that does not fit into what is left of
 // the byte limit ends the capture.
 //
-// Threading: Claim() from any worker, the rest from any thread. Without limits Claim() is not needed
-// and costs nothing; with them it is one locked instruction for a whole burst and limit.
+// Threading: Claim() from any worker, the rest from any thread. Without limits Claim() is not
+// needed and costs nothing; with them it is one locked instruction for a whole burst and limit.
 
 #pragma once
 

@@ -63,8 +63,7 @@ class EngineTest : public ::testing::Test {
   // Records in all shards of the job that was begun as number `job`; removes them.
   std::uint64_t RecordsOf(std::uint64_t job) {
     std::uint64_t records = 0;
-    for (const auto& [path, bytes] :
-         files_.TakeFiles("/captures/" + std::to_string(job) + "/")) {
+    for (const auto& [path, bytes] : files_.TakeFiles("/captures/" + std::to_string(job) + "/")) {
       EXPECT_EQ(path.find("/."), std::string::npos) << path << " is still hidden";
       const auto shard = testing::ReadPcap(bytes);
       EXPECT_TRUE(shard.has_value()) << path;
@@ -176,9 +175,8 @@ TEST_F(EngineTest, SparseTrafficReachesTheFile) {
   const auto job = Begin({});
   // The source may have ended before the job began; what it saw is written without its end.
   ASSERT_TRUE(Eventually([&] { return engine_->SourcesEnded(); }));
-  EXPECT_TRUE(Eventually([&] {
-    return job->Ledger().written.packets == job->Ledger().captured.packets;
-  }));
+  EXPECT_TRUE(
+      Eventually([&] { return job->Ledger().written.packets == job->Ledger().captured.packets; }));
   End(*job);
 }
 

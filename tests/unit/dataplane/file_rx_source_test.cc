@@ -21,7 +21,8 @@ class FileRxSourceTest : public ::testing::Test {
   FileRxSourceTest() : path_(::testing::TempDir() + "edgecap_file_" + std::to_string(getpid())) {}
   ~FileRxSourceTest() override { unlink(path_.c_str()); }
 
-  // A file of libpcap's own making; packet i has i bytes of i on the wire, `snaplen` of them stored.
+  // A file of libpcap's own making; packet i has i bytes of i on the wire, `snaplen` of them
+  // stored.
   void WriteFile(int link, int precision, std::uint32_t packets, std::uint32_t snaplen = 65535) {
     pcap_t* dead =
         pcap_open_dead_with_tstamp_precision(link, 65535, static_cast<unsigned>(precision));

@@ -118,8 +118,8 @@ class WorkerTest : public ::testing::Test {
   Doors DoorsOf(const Running& running) {
     const JobPart& part = *running.part;
     const Traffic seen = part.Seen(worker_->Received());
-    const Traffic out = part.sampled_out.Value() + part.over_limit.Value() +
-                        part.no_block.Value() + part.captured.Value();
+    const Traffic out = part.sampled_out.Value() + part.over_limit.Value() + part.no_block.Value() +
+                        part.captured.Value();
     EXPECT_EQ(part.matched.Value(), out);
     EXPECT_TRUE(worker_->Ledger().Balances());
     return {seen.packets,

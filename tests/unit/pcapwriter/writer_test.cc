@@ -29,7 +29,8 @@ class WriterTest : public ::testing::Test {
   // A stream of its own worker, with a block of `packets` records handed over.
   struct Source {
     Source(WriterTest& test, ShardPlan plan, std::uint32_t worker)
-        : producer(test.ring_), stream(std::move(plan), worker, 65535),
+        : producer(test.ring_),
+          stream(std::move(plan), worker, 65535),
           builder(stream, *test.pool_, producer) {}
 
     void Send(std::uint32_t packets) {
