@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "base/ledger.h"
 #include "filter/filter_spec.h"
+#include "filter/prepared_filter.h"
 #include "pcapwriter/stream.h"
 #include "sampler/capture_limit.h"
 #include "sampler/sampling_policy.h"
@@ -31,7 +32,7 @@ class Worker;
 inline constexpr std::uint32_t kSnaplenMax = 262144;  // as tcpdump's: every packet whole
 
 struct JobSpec {
-  filter::FilterSpec filter;
+  filter::CaptureFilter filter;
   sampler::SamplingPolicy sampling;
   std::uint32_t snaplen = kSnaplenMax;  // bytes stored of each packet, at least 1
   std::uint64_t packet_limit = 0;       // captured packets; 0: no limit
@@ -89,6 +90,7 @@ class Job {
 
   const JobSpec spec_;
   const std::uint64_t number_;
+  std::shared_ptr<const filter::PreparedFilter> filter_;
   std::uint64_t start_time_ns_ = 0;
   std::uint64_t deadline_ns_ = 0;
   sampler::CaptureLimit limit_;

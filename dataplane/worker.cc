@@ -27,8 +27,7 @@ Worker::Worker(std::uint32_t number, const WorkerOptions& options,
       options_(options),
       sources_(std::move(sources)),
       jobs_(jobs),
-      clock_(clock),
-      scratch_(options.max_jobs) {}
+      clock_(clock) {}
 
 void Worker::Run() noexcept {
   // The default slack of 50 us would make a short idle sleep a long one.
@@ -112,9 +111,10 @@ void Worker::ProcessBurst(bool patient) noexcept {
   }
   const Traffic all{burst_.count, burst_.wire_bytes};
   received_.Add(all);
-  table_->filter->Match(burst_, scratch_);
+  filter::MatchScratch& scratch = *table_->scratch[number_];
+  table_->filter->Match(burst_, scratch);
   PacketSet wanted = 0;
-  for (const filter::JobMatch& match : scratch_.matches()) {
+  for (const filter::JobMatch& match : scratch.matches()) {
     JobPart& part = *table_->parts[number_][match.job];
     if (!part.Active()) continue;
     wanted |= match.packets;
