@@ -55,7 +55,7 @@ absl::StatusOr<Capture> JobManager::Create(const CaptureRequest& request) {
 
 dataplane::JobSpec JobManager::Plan(const CaptureRequest& request, std::string directory) const {
   dataplane::JobSpec spec;
-  spec.filter = request.filter;
+  if (request.filter != filter::FilterSpec{}) spec.filter.filters = {request.filter};
   spec.sampling.one_in = static_cast<std::uint32_t>(request.one_in.value_or(1));
   spec.sampling.seed = request.seed.value_or(0);
   spec.snaplen = static_cast<std::uint32_t>(*request.snaplen);

@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -159,21 +160,11 @@ struct Classifier::Dimension {
 class Classifier::Builder {
  public:
   Builder(std::vector<Entry> entries, std::size_t bytes_max)
-      : entries_(std::move(entries)), bytes_max_(bytes_max), words_((entries_.size() + 63) / 64) {}
+      : entries_(std::move(entries)), bytes_max_(bytes_max) {}
 
   absl::StatusOr<std::unique_ptr<const Classifier>> Build() {
     SortEntries();
-    classifier_->group_words_ =
-        std::max(1U, static_cast<std::uint32_t>((words_ + kGroupsMax - 1) / kGroupsMax));
-    // Whole groups, so that words may be read by group.
-    words_ = (words_ + classifier_->group_words_ - 1) / classifier_->group_words_ *
-             classifier_->group_words_;
-    classifier_->used_.resize(words_);
-    for (std::uint32_t rule = 0; rule < entries_.size(); ++rule) {
-      classifier_->targets_.push_back(entries_[rule].target);
-      Set(classifier_->used_, rule);
-    }
-    classifier_->used_groups_ = GroupsOf(classifier_->used_);
+    PlaceRules();
 
     std::uint32_t tested = 0;
     for (const Entry& entry : entries_) tested |= entry.rule->Signature();
@@ -183,12 +174,22 @@ class Classifier::Builder {
     }
     constexpr auto kLastTuple = static_cast<std::uint32_t>(kLastTupleDimension);
     classifier_->needs_details_ = tested >> (kFirstNumber + kLastTuple + 1) != 0;
-    classifier_->bytes_ += sizeof(Classifier) + entries_.size() * sizeof(std::uint32_t) +
-                           words_ * sizeof(std::uint64_t);
+    classifier_->bytes_ += sizeof(Classifier) + words_ * sizeof(std::uint64_t) +
+                           classifier_->targets_.size() * sizeof(std::uint32_t);
     return std::unique_ptr<const Classifier>(std::move(classifier_));
   }
 
  private:
+  // What rejects most packets for a rule: the first of these that it tests. Rules that differ in it
+  // share no group, else no dimension could rule the group out.
+  static std::uint32_t FirstTested(const MatchRule& rule) {
+    using enum NumberDimension;
+    if (!rule.source.empty()) return 0;
+    if (!rule.destination.empty()) return 1;
+    if (!rule[kDestinationPort].empty()) return 2;
+    return rule[kSourcePort].empty() ? 4 : 3;
+  }
+
   // Rules that test the same dimensions side by side, and of those, neighbours in address and port.
   void SortEntries() {
     const auto first_address = [](const AddressSet& set) {
@@ -197,13 +198,13 @@ class Classifier::Builder {
     const auto first_number = [](const NumberSet& set) {
       return set.empty() ? 0U : set.front().first;
     };
-    using Key = std::tuple<std::uint32_t, std::array<std::uint8_t, 16>,
+    using Key = std::tuple<std::uint32_t, std::uint32_t, std::array<std::uint8_t, 16>,
                            std::array<std::uint8_t, 16>, std::uint32_t, std::uint32_t>;
     std::vector<std::pair<Key, Entry>> keyed;
     keyed.reserve(entries_.size());
     for (const Entry& entry : entries_) {
       const MatchRule& rule = *entry.rule;
-      keyed.push_back({{rule.Signature(), first_address(rule.source),
+      keyed.push_back({{FirstTested(rule), rule.Signature(), first_address(rule.source),
                         first_address(rule.destination),
                         first_number(rule[NumberDimension::kDestinationPort]),
                         first_number(rule[NumberDimension::kSourcePort])},
@@ -211,6 +212,32 @@ class Classifier::Builder {
     }
     std::ranges::stable_sort(keyed, {}, &std::pair<Key, Entry>::first);
     std::ranges::transform(keyed, entries_.begin(), &std::pair<Key, Entry>::second);
+  }
+
+  // Gives every rule its bit: as few words to a group as there can be.
+  void PlaceRules() {
+    places_.resize(entries_.size());
+    std::uint32_t groups = kGroupsMax + 1;
+    for (std::uint32_t group_words = 1; groups > kGroupsMax; ++group_words) {
+      const std::uint32_t group_rules = group_words * 64;
+      std::uint32_t next = 0;
+      for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (i != 0 && FirstTested(*entries_[i].rule) != FirstTested(*entries_[i - 1].rule)) {
+          next = (next + group_rules - 1) / group_rules * group_rules;
+        }
+        places_[i] = next++;
+      }
+      groups = (next + group_rules - 1) / group_rules;
+      words_ = std::size_t{groups} * group_words;
+      classifier_->group_words_ = group_words;
+    }
+    classifier_->used_.resize(words_);
+    classifier_->targets_.resize(words_ * 64);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      classifier_->targets_[places_[i]] = entries_[i].target;
+      Set(classifier_->used_, places_[i]);
+    }
+    classifier_->used_groups_ = GroupsOf(classifier_->used_);
   }
 
   static void Set(std::vector<std::uint64_t>& words, std::uint32_t rule) {
@@ -230,8 +257,8 @@ class Classifier::Builder {
     dimension_ = made.get();
     known_.clear();
     dimension_->any.assign(words_, 0);
-    for (std::uint32_t rule = 0; rule < entries_.size(); ++rule) {
-      if (((entries_[rule].rule->Signature() >> index) & 1) == 0) Set(dimension_->any, rule);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (((entries_[i].rule->Signature() >> index) & 1) == 0) Set(dimension_->any, places_[i]);
     }
     current_.assign(words_, 0);
     ClassOfCurrent();  // class 0
@@ -255,13 +282,13 @@ class Classifier::Builder {
   void BuildAddresses(std::size_t index) {
     std::vector<Event<std::uint32_t>> ipv4;
     std::vector<Event<Wide>> ipv6;
-    for (std::uint32_t rule = 0; rule < entries_.size(); ++rule) {
-      const MatchRule& match = *entries_[rule].rule;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const MatchRule& match = *entries_[i].rule;
       for (const AddressRange& range : index == kSource ? match.source : match.destination) {
         if (range.v6) {
-          AddEvents(ipv6, rule, LoadWide(range.first), Next(LoadWide(range.last)));
+          AddEvents(ipv6, places_[i], LoadWide(range.first), Next(LoadWide(range.last)));
         } else {
-          AddEvents(ipv4, rule, Load32(range.first.data()),
+          AddEvents(ipv4, places_[i], Load32(range.first.data()),
                     Next(Load32(range.last.data()), ~std::uint32_t{0}));
         }
       }
@@ -275,9 +302,9 @@ class Classifier::Builder {
 
   void BuildNumbers(std::size_t number) {
     std::vector<Event<std::uint32_t>> events;
-    for (std::uint32_t rule = 0; rule < entries_.size(); ++rule) {
-      for (const NumberRange& range : entries_[rule].rule->numbers[number]) {
-        AddEvents(events, rule, range.first, Next(range.last, kNumberMax));
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      for (const NumberRange& range : entries_[i].rule->numbers[number]) {
+        AddEvents(events, places_[i], range.first, Next(range.last, kNumberMax));
       }
     }
     std::vector<std::uint32_t> starts;
@@ -343,7 +370,8 @@ class Classifier::Builder {
 
   std::vector<Entry> entries_;
   const std::size_t bytes_max_;
-  std::size_t words_;
+  std::vector<std::uint32_t> places_;  // bit of each entry's rule
+  std::size_t words_ = 0;
   std::unique_ptr<Classifier> classifier_{new Classifier};
   bool too_large_ = false;
 

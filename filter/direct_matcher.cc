@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "filter/burst_compare.h"
+#include "filter/value_sets.h"
 
 namespace edgecap::filter {
 namespace {

@@ -61,7 +61,7 @@ class WorkerTest : public ::testing::Test {
     std::vector<std::unique_ptr<RxSource>> sources;
     sources.push_back(std::move(source));
     publisher_ = std::make_unique<JobPublisher>(1, NewTable({}));
-    worker_ = std::make_unique<Worker>(0, WorkerOptions{16, kSecond / 2, 0}, std::move(sources),
+    worker_ = std::make_unique<Worker>(0, WorkerOptions{kSecond / 2, 0}, std::move(sources),
                                        *publisher_, clock_);
     worker_->GoOnline();
   }
@@ -99,14 +99,15 @@ class WorkerTest : public ::testing::Test {
     table->version = ++version_;
     table->parts.resize(1);
     table->retired = {retired};
-    std::vector<filter::FilterSpec> filters;
+    std::vector<std::shared_ptr<const filter::PreparedFilter>> filters;
     for (const Running& running : jobs_) {
       if (running.ended) continue;
-      filters.push_back(running.job->spec().filter);
+      filters.push_back(*filter::PreparedFilter::Prepare(running.job->spec().filter, {}));
       table->jobs.push_back(running.job.get());
       table->parts[0].push_back(running.part.get());
     }
     table->filter = *filter::CompiledFilter::Compile(filters);
+    table->scratch.push_back(*table->filter->NewScratch());
     return table;
   }
 
@@ -159,7 +160,7 @@ class WorkerTest : public ::testing::Test {
 
 JobSpec Wants(const char* field, const char* value) {
   JobSpec spec;
-  EXPECT_TRUE(spec.filter.Set(field, value).ok());
+  EXPECT_TRUE(spec.filter.filters.emplace_back().Set(field, value).ok());
   return spec;
 }
 
