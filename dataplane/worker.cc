@@ -10,6 +10,8 @@
 #include <bit>
 #include <utility>
 
+#include "filter/flow_hash.h"
+
 namespace edgecap::dataplane {
 namespace {
 
@@ -17,16 +19,6 @@ constexpr std::uint32_t kPollsPerHousekeeping = 256;
 constexpr std::uint32_t kIdlePollsBeforeSleep = 1024;
 constexpr std::uint64_t kFlushCheckNs = 20'000'000;
 constexpr timespec kPatientPoll{0, 20'000};
-
-// PLACEHOLDER, to be replaced by filter/flow_hash.h: the sum of all bytes up to the ports of plain
-// IPv4, which does not depend on the direction and does on too much else.
-void FlowHashesPlaceholder(const Burst& burst, PacketSet which, std::uint64_t* hash) noexcept {
-  ForEachPacket(which, [&](std::uint32_t index) {
-    hash[index] = 0;
-    const std::uint32_t end = std::min<std::uint32_t>(burst.packets[index].head_bytes, 38);
-    for (std::uint32_t i = 26; i < end; ++i) hash[index] += burst.packets[index].data[i];
-  });
-}
 
 }  // namespace
 
@@ -162,7 +154,7 @@ void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) n
 const std::uint64_t* Worker::FlowHashes(PacketSet packets) noexcept {
   // Several jobs may want them; each mixes in its own seed.
   if (const PacketSet missing = packets & ~flow_hashed_; missing != 0) {
-    FlowHashesPlaceholder(burst_, missing, flow_hash_);
+    filter::FlowHashes(burst_, missing, /*seed=*/0, flow_hash_);
     flow_hashed_ |= missing;
   }
   return flow_hash_;

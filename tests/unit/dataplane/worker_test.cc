@@ -69,6 +69,7 @@ class WorkerTest : public ::testing::Test {
   struct Running {
     std::unique_ptr<pcapwriter::Stream> stream;
     std::unique_ptr<Job> job;
+    std::unique_ptr<sampler::RateLimit> rate;
     std::unique_ptr<JobPart> part;
     bool ended = false;
   };
@@ -247,6 +248,28 @@ TEST_F(WorkerTest, SamplingComesBeforeTheLimit) {
   EXPECT_EQ(DoorsOf(job), (Doors{640, 640, 576, 59, 0, 5}));
 }
 
+TEST_F(WorkerTest, AReservoirNeedsNoBlockAndSendsNoEndMarker) {
+  Make({Udp(53, 1500)}, {}, /*blocks=*/2);
+  Running& hog = Begin({});
+  for (int i = 0; i < 20; ++i) worker_->PollOnce();
+  EXPECT_GT(DoorsOf(hog).no_block, 0u);
+  JobSpec spec;
+  spec.sampling = sampler::SamplingPolicy::Reservoir(1);
+  spec.packet_limit = 100;
+  Running& job = Begin(spec);
+  for (int i = 0; i < 10; ++i) worker_->PollOnce();
+  clock_.Advance(kSecond);
+  worker_->Housekeep();
+  Drain();
+  End(job);
+  EXPECT_EQ(Drain(), 0u);
+  EXPECT_EQ(end_markers_, 0) << "control sends it, behind the sample";
+  EXPECT_EQ(job.part->matched.Value().packets, 640u);
+  EXPECT_EQ(job.part->reservoir->seen(), 640u);
+  EXPECT_EQ(job.part->Captured(), (Traffic{100, 150'000}));
+  EXPECT_FALSE(job.job->LimitReached());
+}
+
 TEST_F(WorkerTest, WithoutAFreeBlockPacketsAreCountedAndNothingElseHappens) {
   Make({Udp(53, 1500)}, {}, /*blocks=*/2);
   Running& job = Begin({});
@@ -334,6 +357,10 @@ TEST_F(WorkerTest, APollDoesNotAllocate) {
   Begin(sampled);
   Begin({});
   Begin(Wants("source_address", "10.0.0.0/8"));
+  Begin({.sampling = sampler::SamplingPolicy::Probability(0.1, 1)});
+  Begin({.sampling = sampler::SamplingPolicy::PerFlow(2, 1)});
+  Begin({.sampling = sampler::SamplingPolicy::Rate(1000, 10)});
+  Begin({.sampling = sampler::SamplingPolicy::Reservoir(1), .packet_limit = 500});
   worker_->PollOnce();
   counting = true;
   for (int i = 0; i < 200; ++i) {
