@@ -49,6 +49,8 @@ struct EngineOptions {
   std::uint32_t max_rules = 16384;  // filters of all running jobs together
   filter::FilterContext filter_context;
   bool sync = true;
+  // Of all reservoirs together, those of jobs that read only files not counted.
+  std::uint64_t reservoir_bytes_max = std::uint64_t{1} << 30;
 };
 
 // Figures of the engine that belong to no job.
@@ -78,16 +80,18 @@ class Engine {
 
   // Starts a capture: when this returns every worker captures for it. Pauses no worker.
   //
-  // Errors: kInvalidArgument for a filter that cannot be compiled, kResourceExhausted when
-  // max_jobs run already, or when there would be more than max_rules filters.
+  // Errors: kInvalidArgument for a filter that cannot be compiled, a sampler's parameter out of its
+  // bounds, or a reservoir that is too large for one worker; kResourceExhausted when max_jobs run
+  // already, when there would be more than max_rules filters, or when the others' reservoirs leave
+  // too little memory.
   [[nodiscard]] absl::StatusOr<std::shared_ptr<Job>> Begin(JobSpec spec);
 
   // What Begin() would say, without starting anything; the job's filter program in words.
   [[nodiscard]] absl::StatusOr<std::string> Check(const JobSpec& spec) const;
 
-  // Ends a capture: when this returns no worker captures for it and all its blocks are on their
-  // way to a writer. Wait for job.Closed() before its ledger and files are final.
-  // REQUIRES: job came from Begin() and was not ended before.
+  // Ends a capture: when this returns no worker captures for it and all its blocks, or its sample
+  // out of the reservoirs, are on their way to a writer. Wait for job.Closed() before its ledger
+  // and files are final. REQUIRES: job came from Begin() and was not ended before.
   void End(Job& job);
 
   // All sources of all workers have ended (files read to their end), and what they brought is in

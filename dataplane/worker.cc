@@ -10,6 +10,8 @@
 #include <bit>
 #include <utility>
 
+#include "filter/flow_hash.h"
+
 namespace edgecap::dataplane {
 namespace {
 
@@ -84,7 +86,9 @@ void Worker::TakeUpTable(const JobTable* table) noexcept {
       part->end.Add(received);
       part->phase.store(JobPart::Phase::kEnded, std::memory_order_release);
     }
-    part->builder.Finish();
+    // Of a reservoir control makes the sample, when this table is acknowledged, and ends the
+    // stream.
+    if (part->reservoir == nullptr) part->builder.Finish();
   }
   for (JobPart* part : table->parts[number_]) {
     if (part->phase.load(std::memory_order_relaxed) != JobPart::Phase::kWaiting) continue;
@@ -111,6 +115,7 @@ void Worker::ProcessBurst(bool patient) noexcept {
   }
   const Traffic all{burst_.count, burst_.wire_bytes};
   received_.Add(all);
+  flow_hashed_ = 0;
   filter::MatchScratch& scratch = *table_->scratch[number_];
   table_->filter->Match(burst_, scratch);
   PacketSet wanted = 0;
@@ -128,7 +133,13 @@ void Worker::ProcessBurst(bool patient) noexcept {
 void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept {
   const Traffic matched = burst_.Amount(packets);
   part.matched.Add(matched);
-  const PacketSet taken = part.sampler.Thin(packets);
+  if (part.reservoir != nullptr) {
+    part.reservoir->Take(burst_, packets);
+    return;
+  }
+  const std::uint64_t* const flow_hash =
+      part.sampler.NeedsFlowHash() ? FlowHashes(packets) : nullptr;
+  const PacketSet taken = part.sampler.Thin(burst_, packets, flow_hash);
   if (taken != packets) part.sampled_out.Add(matched - burst_.Amount(taken));
   if (taken == 0) return;
   if (job.limit_.Reached()) {
@@ -138,6 +149,15 @@ void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) n
   const bool had_records = part.builder.HasRecords();
   Store(job, part, taken, patient);
   if (!had_records) part.oldest_record_ns = clock_.NowNs();
+}
+
+const std::uint64_t* Worker::FlowHashes(PacketSet packets) noexcept {
+  // Several jobs may want them; each mixes in its own seed.
+  if (const PacketSet missing = packets & ~flow_hashed_; missing != 0) {
+    filter::FlowHashes(burst_, missing, /*seed=*/0, flow_hash_);
+    flow_hashed_ |= missing;
+  }
+  return flow_hash_;
 }
 
 void Worker::Store(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept {

@@ -370,9 +370,8 @@ class LayerParser {
 template <typename Parse>
 auto ParseGathered(const Burst& burst, std::uint32_t index, Parse&& parse) noexcept {
   const PacketView& view = burst.packets[index];
-  if (!burst.IsChained(index)) return parse(Bytes(view.data, view.head_bytes), view.head_bytes);
   const std::uint32_t stored_bytes = burst.StoredBytes(index);
-  if (view.head_bytes >= kGatherBytesMax) {
+  if (!burst.IsChained(index) || view.head_bytes >= kGatherBytesMax) {
     return parse(Bytes(view.data, view.head_bytes), stored_bytes);
   }
   std::array<std::uint8_t, kGatherBytesMax> room;
@@ -398,10 +397,10 @@ LayerKey ParseOuterAs(const Burst& burst, std::uint32_t index) noexcept {
 // REQUIRES: the sets of `keys` do not name the packet.
 template <ParseDetail detail>
 void Scatter(const LayerKey& key, std::uint32_t index, FlowKeys& keys) noexcept {
-  const auto bit = [index](bool has) { return PacketSet{has} << index; };
-  keys.ipv4 |= bit(key.ip_version == 4);
-  keys.ipv6 |= bit(key.ip_version == 6);
-  keys.ports |= bit(key.has_ports);
+  const PacketSet one = PacketSet{1} << index;
+  const auto bit = [one](bool has) { return has ? one : 0; };
+  if (key.ip_version != 0) (key.ip_version == 4 ? keys.ipv4 : keys.ipv6) |= one;
+  if (key.has_ports) keys.ports |= one;
   for (std::size_t word = 0; word < key.source.size(); ++word) {
     keys.source[word][index] = key.source[word];
     keys.destination[word][index] = key.destination[word];

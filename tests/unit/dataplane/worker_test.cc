@@ -69,6 +69,7 @@ class WorkerTest : public ::testing::Test {
   struct Running {
     std::unique_ptr<pcapwriter::Stream> stream;
     std::unique_ptr<Job> job;
+    std::unique_ptr<sampler::RateLimit> rate;
     std::unique_ptr<JobPart> part;
     bool ended = false;
   };
@@ -83,7 +84,8 @@ class WorkerTest : public ::testing::Test {
   Running& Begin(JobSpec spec) {
     Running& running = jobs_.emplace_back();
     running.stream = std::make_unique<pcapwriter::Stream>(spec.shards, 0, spec.snaplen);
-    running.part = std::make_unique<JobPart>(spec.sampling, 0, *running.stream, *pool_, *producer_);
+    running.part =
+        std::make_unique<JobPart>(spec.sampling, 0, *running.stream, *pool_, *producer_, nullptr);
     running.job = std::make_unique<Job>(std::move(spec), 1, 0);
     Publish();
     return running;
@@ -201,7 +203,7 @@ TEST_F(WorkerTest, AJobSeesOnlyWhatComesWhileItRuns) {
 TEST_F(WorkerTest, ComingAndGoingJobsDoNotTouchTheOthers) {
   Make({Udp(53)});
   JobSpec sampled;
-  sampled.sampling = {100, 7};
+  sampled.sampling = sampler::SamplingPolicy::OneIn(100, 7);
   Running& job = Begin(sampled);
   for (int i = 0; i < 100; ++i) {
     Running& other = Begin({});
@@ -240,11 +242,33 @@ TEST_F(WorkerTest, ByteLimitCountsStoredBytes) {
 TEST_F(WorkerTest, SamplingComesBeforeTheLimit) {
   Make({Udp(53)});
   JobSpec spec;
-  spec.sampling = {10, 3};
+  spec.sampling = sampler::SamplingPolicy::OneIn(10, 3);
   spec.packet_limit = 5;
   Running& job = Begin(spec);
   for (int i = 0; i < 10; ++i) worker_->PollOnce();
   EXPECT_EQ(DoorsOf(job), (Doors{640, 640, 576, 59, 0, 5}));
+}
+
+TEST_F(WorkerTest, AReservoirNeedsNoBlockAndSendsNoEndMarker) {
+  Make({Udp(53, 1500)}, {}, /*blocks=*/2);
+  Running& hog = Begin({});
+  for (int i = 0; i < 20; ++i) worker_->PollOnce();
+  EXPECT_GT(DoorsOf(hog).no_block, 0u);
+  JobSpec spec;
+  spec.sampling = sampler::SamplingPolicy::Reservoir(1);
+  spec.packet_limit = 100;
+  Running& job = Begin(spec);
+  for (int i = 0; i < 10; ++i) worker_->PollOnce();
+  clock_.Advance(kSecond);
+  worker_->Housekeep();
+  Drain();
+  End(job);
+  EXPECT_EQ(Drain(), 0u);
+  EXPECT_EQ(end_markers_, 0) << "control sends it, behind the sample";
+  EXPECT_EQ(job.part->matched.Value().packets, 640u);
+  EXPECT_EQ(job.part->reservoir->seen(), 640u);
+  EXPECT_EQ(job.part->Captured(), (Traffic{100, 150'000}));
+  EXPECT_FALSE(job.job->LimitReached());
 }
 
 TEST_F(WorkerTest, WithoutAFreeBlockPacketsAreCountedAndNothingElseHappens) {
@@ -330,10 +354,14 @@ TEST_F(WorkerTest, APollDoesNotAllocate) {
   limited.packet_limit = 1000;
   Begin(limited);
   JobSpec sampled = Wants("protocol", "tcp");
-  sampled.sampling = {7, 1};
+  sampled.sampling = sampler::SamplingPolicy::OneIn(7, 1);
   Begin(sampled);
   Begin({});
   Begin(Wants("source_address", "10.0.0.0/8"));
+  Begin({.sampling = sampler::SamplingPolicy::Probability(0.1, 1)});
+  Begin({.sampling = sampler::SamplingPolicy::PerFlow(2, 1)});
+  Begin({.sampling = sampler::SamplingPolicy::Rate(1000, 10)});
+  Begin({.sampling = sampler::SamplingPolicy::Reservoir(1), .packet_limit = 500});
   worker_->PollOnce();
   counting = true;
   for (int i = 0; i < 200; ++i) {
