@@ -464,12 +464,17 @@ TEST_F(EngineTest, TheRateHoldsOverAllWorkersTogether) {
   }
 }
 
+std::vector<std::uint8_t> Tcp(const char* source, const char* destination,
+                              std::uint16_t source_port, std::uint16_t destination_port) {
+  return Packet().Ipv4(source, destination, 6).Ports(source_port, destination_port).Pad(60).bytes();
+}
+
 TEST_F(EngineTest, FlowsAreSampledWholeOnAllWorkers) {
   // 2,000 conversations, one packet each way.
   std::vector<std::vector<std::uint8_t>> packets;
   for (std::uint16_t i = 1; i <= 2000; ++i) {
-    packets.push_back(Packet().Ipv4("10.0.0.1", "10.0.0.2", 6).Ports(i, 443).Pad(60).bytes());
-    packets.push_back(Packet().Ipv4("10.0.0.2", "10.0.0.1", 6).Ports(443, i).Pad(60).bytes());
+    packets.push_back(Tcp("10.0.0.1", "10.0.0.2", i, 443));
+    packets.push_back(Tcp("10.0.0.2", "10.0.0.1", 443, i));
   }
   Start(3, {.packets = 4000, .patient = true}, packets);
   const auto job = Begin({.sampling = sampler::SamplingPolicy::PerFlow(10, 1)});
