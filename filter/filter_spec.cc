@@ -453,6 +453,13 @@ absl::Status ForEachValue(std::string_view list, Read read) {
   return absl::OkStatus();
 }
 
+template <typename Value>
+std::vector<Value> SortedOnce(std::vector<Value> values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
+
 template <auto Member, const NumberKind& Kind>
 struct NumberField {
   static absl::Status Set(FilterSpec& spec, std::string_view text) {
@@ -488,9 +495,7 @@ struct FlagsField {
     std::vector<FlagTest> tests;
     EDGECAP_RETURN_IF_ERROR(ForEachValue(
         text, [&tests](std::string_view value) { return Parse(value, tests.emplace_back()); }));
-    std::ranges::sort(tests);
-    tests.erase(std::ranges::unique(tests).begin(), tests.end());
-    spec.tcp_flags = std::move(tests);
+    spec.tcp_flags = SortedOnce(std::move(tests));
     return absl::OkStatus();
   }
   static std::vector<std::string> Get(const FilterSpec& spec) {
@@ -507,9 +512,7 @@ struct PortNameField {
       names.emplace_back(value);
       return CheckText(value, kPortNameBytesMax);
     }));
-    std::ranges::sort(names);
-    names.erase(std::ranges::unique(names).begin(), names.end());
-    spec.port_name = std::move(names);
+    spec.port_name = SortedOnce(std::move(names));
     return absl::OkStatus();
   }
   static std::vector<std::string> Get(const FilterSpec& spec) { return spec.port_name; }
