@@ -8,9 +8,12 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+#include "base/packet.h"
 
 #if defined(__AVX512BW__)
 #include <immintrin.h>
@@ -42,6 +45,20 @@ inline void CopyPacketBytes(std::byte* to, const std::uint8_t* from, std::size_t
 #else
   std::memcpy(to, from, bytes);
 #endif
+}
+
+// The first `bytes` of a packet that may lie in several pieces. REQUIRES: it has that many.
+inline void CopyPacket(const Burst& burst, std::uint32_t index, std::uint32_t bytes,
+                       std::byte* to) noexcept {
+  const PacketView& packet = burst.packets[index];
+  std::uint32_t copied = std::min(bytes, packet.head_bytes);
+  CopyPacketBytes(to, packet.data, copied);
+  if (copied == bytes) return;
+  for (const PacketSegment* rest = burst.rest[index]; copied < bytes; rest = rest->next) {
+    const std::uint32_t piece = std::min(bytes - copied, rest->bytes);
+    CopyPacketBytes(to + copied, rest->data, piece);
+    copied += piece;
+  }
 }
 
 }  // namespace edgecap

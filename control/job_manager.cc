@@ -56,8 +56,8 @@ absl::StatusOr<Capture> JobManager::Create(const CaptureRequest& request) {
 dataplane::JobSpec JobManager::Plan(const CaptureRequest& request, std::string directory) const {
   dataplane::JobSpec spec;
   spec.filter = request.filter;
-  spec.sampling.one_in = static_cast<std::uint32_t>(request.one_in.value_or(1));
-  spec.sampling.seed = request.seed.value_or(0);
+  spec.sampling = sampler::SamplingPolicy::OneIn(
+      static_cast<std::uint32_t>(request.one_in.value_or(1)), request.seed.value_or(0));
   spec.snaplen = static_cast<std::uint32_t>(*request.snaplen);
   spec.packet_limit = request.packet_limit.value_or(0);
   spec.byte_limit = request.byte_limit.value_or(0);

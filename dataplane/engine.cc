@@ -16,6 +16,7 @@
 #include "dataplane/job_part.h"
 #include "dataplane/job_publisher.h"
 #include "dataplane/job_table.h"
+#include "dataplane/reservoir_sample.h"
 #include "dataplane/worker.h"
 #include "pcapwriter/block_pool.h"
 #include "pcapwriter/block_queue.h"
@@ -53,6 +54,8 @@ struct Engine::Impl {
   absl::Status StartWorker(std::uint32_t number, WorkerSetup setup);
   std::unique_ptr<JobTable> NewTable(std::vector<Job*> retired);
   std::uint32_t WriterOf(const Job& job, std::uint32_t worker) const;
+  ReservoirPlan PlanOfReservoirs() const;
+  void FinishReservoirsOf(Job& job);
 
   const EngineOptions options;
   pcapwriter::FileSystem& files;
@@ -62,6 +65,8 @@ struct Engine::Impl {
   std::vector<std::unique_ptr<pcapwriter::BlockQueue>> rings;  // by writer
   // [writer][worker]: each worker's end of each ring.
   std::vector<std::vector<std::unique_ptr<pcapwriter::BlockQueue::Producer>>> producers;
+  // By writer: control's end of each ring, for the end markers of sampled streams.
+  std::vector<std::unique_ptr<pcapwriter::BlockQueue::Producer>> control_producers;
   std::vector<std::unique_ptr<pcapwriter::Writer>> writers;
 
   std::vector<std::shared_ptr<Job>> running;
@@ -71,6 +76,8 @@ struct Engine::Impl {
   std::uint64_t jobs_begun = 0;
   std::unique_ptr<JobPublisher> publisher;
   std::vector<WorkerThread> workers;
+  std::uint32_t packet_bytes_max = 0;  // of all sources
+  bool patient = true;                 // all sources are
   bool stopped = false;
 };
 
@@ -90,7 +97,8 @@ absl::Status Engine::Impl::Start(std::vector<WorkerSetup> setups) {
   const std::size_t ring_capacity =
       options.block_count + std::size_t{options.max_jobs} * worker_count;
   for (std::uint32_t i = 0; i < options.writer_threads; ++i) {
-    rings.push_back(std::make_unique<pcapwriter::BlockQueue>(ring_capacity, worker_count));
+    rings.push_back(std::make_unique<pcapwriter::BlockQueue>(ring_capacity, worker_count + 1));
+    control_producers.push_back(std::make_unique<pcapwriter::BlockQueue::Producer>(*rings.back()));
     producers.emplace_back();
     for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
       producers.back().push_back(std::make_unique<pcapwriter::BlockQueue::Producer>(*rings.back()));
@@ -108,6 +116,10 @@ absl::Status Engine::Impl::StartWorker(std::uint32_t number, WorkerSetup setup) 
   const WorkerOptions worker_options{options.max_jobs,
                                      std::uint64_t{options.flush_interval_ms} * 1'000'000,
                                      options.idle_sleep_us_max};
+  for (const auto& source : setup.sources) {
+    packet_bytes_max = std::max(packet_bytes_max, source->PacketBytesMax());
+    patient = patient && source->Patient();
+  }
   WorkerThread& entry = workers.emplace_back();
   entry.worker =
       std::make_unique<Worker>(number, worker_options, std::move(setup.sources), *publisher, clock);
@@ -132,6 +144,24 @@ absl::Status Engine::Impl::StartWorker(std::uint32_t number, WorkerSetup setup) 
 
 std::uint32_t Engine::Impl::WriterOf(const Job& job, std::uint32_t worker) const {
   return static_cast<std::uint32_t>((job.number_ + worker) % writers.size());
+}
+
+ReservoirPlan Engine::Impl::PlanOfReservoirs() const {
+  std::uint64_t taken = 0;
+  for (const auto& job : running) {
+    for (const auto& part : job->parts_) {
+      if (part->reservoir != nullptr) taken += part->reservoir->memory_bytes();
+    }
+  }
+  return {static_cast<std::uint32_t>(workers.size()), std::max(packet_bytes_max, 1u), patient,
+          options.reservoir_bytes_max - std::min(taken, options.reservoir_bytes_max)};
+}
+
+void Engine::Impl::FinishReservoirsOf(Job& job) {
+  FinishReservoirs(job.spec_, job.parts_, job.streams_);
+  for (const auto& stream : job.streams_) {
+    control_producers[WriterOf(job, stream->worker())]->Push(&stream->end_marker);
+  }
 }
 
 std::unique_ptr<JobTable> Engine::Impl::NewTable(std::vector<Job*> retired) {
@@ -191,12 +221,20 @@ absl::StatusOr<std::shared_ptr<Job>> Engine::Begin(JobSpec spec) {
   EDGECAP_ASSIGN_OR_RETURN(std::shared_ptr<const filter::CompiledFilter> filter,
                            filter::CompiledFilter::Compile(filters));
 
+  EDGECAP_RETURN_IF_ERROR(spec.sampling.Validate());
+  std::vector<std::unique_ptr<sampler::Reservoir>> reservoirs;
+  if (spec.sampling.method == sampler::SamplingMethod::kReservoir) {
+    EDGECAP_ASSIGN_OR_RETURN(reservoirs, MakeReservoirs(spec, impl.PlanOfReservoirs()));
+  }
+
   const auto worker_count = static_cast<std::uint32_t>(impl.workers.size());
   auto job = std::make_shared<Job>(std::move(spec), worker_count, impl.jobs_begun++);
   for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
     job->parts_.push_back(
         std::make_unique<JobPart>(job->spec_.sampling, worker, *job->streams_[worker], *impl.pool,
-                                  *impl.producers[impl.WriterOf(*job, worker)][worker]));
+                                  *impl.producers[impl.WriterOf(*job, worker)][worker],
+                                  job->rate_limit_ ? &*job->rate_limit_ : nullptr));
+    if (!reservoirs.empty()) job->parts_.back()->reservoir = std::move(reservoirs[worker]);
     job->workers_.push_back(impl.workers[worker].worker.get());
   }
   job->start_time_ns_ = impl.clock.NowNs();
@@ -223,6 +261,9 @@ void Engine::End(Job& job) {
   EDGECAP_CHECK(filter.ok());  // every one of them was compiled before
   impl.filter = *std::move(filter);
   impl.publisher->Publish(impl.NewTable({&job}));
+  if (job.spec_.sampling.method == sampler::SamplingMethod::kReservoir) {
+    impl.FinishReservoirsOf(job);
+  }
   job.DetachFromWorkers();
 }
 

@@ -45,6 +45,8 @@ struct EngineOptions {
   std::uint32_t idle_sleep_us_max = 100;
   std::uint32_t max_jobs = 64;
   bool sync = true;
+  // Of all reservoirs together, those of jobs that read only files not counted.
+  std::uint64_t reservoir_bytes_max = std::uint64_t{1} << 30;
 };
 
 // Figures of the engine that belong to no job.
@@ -73,13 +75,14 @@ class Engine {
 
   // Starts a capture: when this returns every worker captures for it. Pauses no worker.
   //
-  // Errors: kInvalidArgument for a filter that cannot be compiled, kResourceExhausted when
-  // max_jobs run already.
+  // Errors: kInvalidArgument for a filter that cannot be compiled, a sampler's parameter out of its
+  // bounds, or a reservoir that is too large for one worker; kResourceExhausted when max_jobs run
+  // already or the others' reservoirs leave too little memory.
   [[nodiscard]] absl::StatusOr<std::shared_ptr<Job>> Begin(JobSpec spec);
 
-  // Ends a capture: when this returns no worker captures for it and all its blocks are on their
-  // way to a writer. Wait for job.Closed() before its ledger and files are final.
-  // REQUIRES: job came from Begin() and was not ended before.
+  // Ends a capture: when this returns no worker captures for it and all its blocks, or its sample
+  // out of the reservoirs, are on their way to a writer. Wait for job.Closed() before its ledger
+  // and files are final. REQUIRES: job came from Begin() and was not ended before.
   void End(Job& job);
 
   // All sources of all workers have ended (files read to their end), and what they brought is in

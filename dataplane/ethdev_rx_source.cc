@@ -19,6 +19,8 @@ constexpr std::uint64_t kStrippedFlags = RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_
 constexpr std::uint64_t kForeignFlags = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 // Pieces of all chained packets of a burst; a packet's pieces beyond that are not stored.
 constexpr std::size_t kSegmentsMax = kBurstPacketsMax * 64;
+// What comes on top of the MTU: the Ethernet header and two VLAN tags.
+constexpr std::uint32_t kFrameBytes = 14 + 2 * 4;
 constexpr std::uint32_t kTagAt = 12;  // behind the two MAC addresses
 
 // Puts one tag into the headroom. Without headroom the packet stays as it is.
@@ -113,6 +115,11 @@ EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, rte_memp
                                const Clock& clock, const CardTime& card_time)
     : port_(port), queue_(queue), pool_(pool), clock_(clock), card_time_(card_time) {
   segments_.reserve(kSegmentsMax);
+}
+
+std::uint32_t EthdevRxSource::PacketBytesMax() const {
+  std::uint16_t mtu = 0;
+  return rte_eth_dev_get_mtu(port_, &mtu) == 0 ? mtu + kFrameBytes : kPacketBytesMax;
 }
 
 void EthdevRxSource::Receive(Burst& burst) noexcept {

@@ -43,6 +43,7 @@ class EthdevRxSource final : public RxSource {
 
   void Receive(Burst& burst) noexcept override;
   void Release(Burst& burst) noexcept override;
+  [[nodiscard]] std::uint32_t PacketBytesMax() const override;
 
  private:
   void SetTimes(Burst& burst) noexcept;

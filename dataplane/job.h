@@ -12,15 +12,18 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "base/ledger.h"
+#include "dataplane/rx_source.h"
 #include "filter/filter_spec.h"
 #include "pcapwriter/stream.h"
 #include "sampler/capture_limit.h"
+#include "sampler/rate_limit.h"
 #include "sampler/sampling_policy.h"
 
 namespace edgecap::dataplane {
@@ -28,16 +31,25 @@ namespace edgecap::dataplane {
 struct JobPart;  // one worker's half of a job; dataplane/job_part.h
 class Worker;
 
-inline constexpr std::uint32_t kSnaplenMax = 262144;  // as tcpdump's: every packet whole
+inline constexpr std::uint32_t kSnaplenMax = kPacketBytesMax;  // every packet whole
 
 struct JobSpec {
   filter::FilterSpec filter;
   sampler::SamplingPolicy sampling;
   std::uint32_t snaplen = kSnaplenMax;  // bytes stored of each packet, at least 1
-  std::uint64_t packet_limit = 0;       // captured packets; 0: no limit
+  std::uint64_t packet_limit = 0;       // captured packets; 0: no limit. With a reservoir the size
+                                        // of the sample, which does not end the job
   std::uint64_t byte_limit = 0;         // stored bytes without record headers; 0: no limit
   std::uint64_t time_limit_ns = 0;      // from the start; 0: no limit
   pcapwriter::ShardPlan shards;         // where the files go
+};
+
+// What a job's sampler did with what the filter wanted, in packets.
+struct SamplingReport {
+  sampler::SamplingMethod method = sampler::SamplingMethod::kAll;
+  std::uint64_t matched = 0;
+  std::uint64_t taken = 0;               // matched and not sampled out
+  std::optional<double> effective_rate;  // taken / matched; none while nothing matched
 };
 
 class Job {
@@ -74,6 +86,9 @@ class Job {
   // Summed over workers.
   [[nodiscard]] JobLedger Ledger() const;
 
+  // While a reservoir's job runs, `taken` is what its sample would be if it ended now.
+  [[nodiscard]] SamplingReport Sampling() const;
+
   // Bytes of packets in blocks after snaplen, the number that byte_limit bounds.
   [[nodiscard]] std::uint64_t StoredBytes() const;
 
@@ -92,6 +107,7 @@ class Job {
   std::uint64_t start_time_ns_ = 0;
   std::uint64_t deadline_ns_ = 0;
   sampler::CaptureLimit limit_;
+  std::optional<sampler::RateLimit> rate_limit_;  // for the method kRate
 
   // By worker.
   std::vector<std::unique_ptr<pcapwriter::Stream>> streams_;

@@ -12,10 +12,15 @@
 
 #pragma once
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "base/packet.h"
 
 namespace edgecap::dataplane {
+
+// As tcpdump's largest snaplen.
+inline constexpr std::uint32_t kPacketBytesMax = 262144;
 
 class RxSource {
  public:
@@ -30,6 +35,10 @@ class RxSource {
   // A patient source loses nothing when the worker waits (a file); a live one does, so for it the
   // worker never waits but counts.
   [[nodiscard]] virtual bool Patient() const noexcept { return false; }
+
+  // No packet has more bytes than this. Asked once, before the first Receive(). What is longer
+  // nonetheless is cut by reservoirs, which have room for so much.
+  [[nodiscard]] virtual std::uint32_t PacketBytesMax() const { return kPacketBytesMax; }
 
   // Any thread: a Receive() that waits for input (a pipe) returns soon, and the source ends.
   virtual void Interrupt() noexcept {}

@@ -18,6 +18,16 @@ constexpr std::uint32_t kIdlePollsBeforeSleep = 1024;
 constexpr std::uint64_t kFlushCheckNs = 20'000'000;
 constexpr timespec kPatientPoll{0, 20'000};
 
+// PLACEHOLDER, to be replaced by filter/flow_hash.h: the sum of all bytes up to the ports of plain
+// IPv4, which does not depend on the direction and does on too much else.
+void FlowHashesPlaceholder(const Burst& burst, PacketSet which, std::uint64_t* hash) noexcept {
+  ForEachPacket(which, [&](std::uint32_t index) {
+    hash[index] = 0;
+    const std::uint32_t end = std::min<std::uint32_t>(burst.packets[index].head_bytes, 38);
+    for (std::uint32_t i = 26; i < end; ++i) hash[index] += burst.packets[index].data[i];
+  });
+}
+
 }  // namespace
 
 Worker::Worker(std::uint32_t number, const WorkerOptions& options,
@@ -85,7 +95,9 @@ void Worker::TakeUpTable(const JobTable* table) noexcept {
       part->end.Add(received);
       part->phase.store(JobPart::Phase::kEnded, std::memory_order_release);
     }
-    part->builder.Finish();
+    // Of a reservoir control makes the sample, when this table is acknowledged, and ends the
+    // stream.
+    if (part->reservoir == nullptr) part->builder.Finish();
   }
   for (JobPart* part : table->parts[number_]) {
     if (part->phase.load(std::memory_order_relaxed) != JobPart::Phase::kWaiting) continue;
@@ -112,6 +124,7 @@ void Worker::ProcessBurst(bool patient) noexcept {
   }
   const Traffic all{burst_.count, burst_.wire_bytes};
   received_.Add(all);
+  flow_hashed_ = 0;
   table_->filter->Match(burst_, scratch_);
   PacketSet wanted = 0;
   for (const filter::JobMatch& match : scratch_.matches()) {
@@ -128,7 +141,13 @@ void Worker::ProcessBurst(bool patient) noexcept {
 void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept {
   const Traffic matched = burst_.Amount(packets);
   part.matched.Add(matched);
-  const PacketSet taken = part.sampler.Thin(packets);
+  if (part.reservoir != nullptr) {
+    part.reservoir->Take(burst_, packets);
+    return;
+  }
+  const std::uint64_t* const flow_hash =
+      part.sampler.NeedsFlowHash() ? FlowHashes(packets) : nullptr;
+  const PacketSet taken = part.sampler.Thin(burst_, packets, flow_hash);
   if (taken != packets) part.sampled_out.Add(matched - burst_.Amount(taken));
   if (taken == 0) return;
   if (job.limit_.Reached()) {
@@ -138,6 +157,15 @@ void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) n
   const bool had_records = part.builder.HasRecords();
   Store(job, part, taken, patient);
   if (!had_records) part.oldest_record_ns = clock_.NowNs();
+}
+
+const std::uint64_t* Worker::FlowHashes(PacketSet packets) noexcept {
+  // Several jobs may want them; each mixes in its own seed.
+  if (const PacketSet missing = packets & ~flow_hashed_; missing != 0) {
+    FlowHashesPlaceholder(burst_, missing, flow_hash_);
+    flow_hashed_ |= missing;
+  }
+  return flow_hash_;
 }
 
 void Worker::Store(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept {

@@ -91,6 +91,7 @@ class Worker {
   void EndOverdueJobs(std::uint64_t now_ns) noexcept;
   void ProcessBurst(bool patient) noexcept;
   void Capture(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept;
+  [[nodiscard]] const std::uint64_t* FlowHashes(PacketSet packets) noexcept;
   void Store(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept;
   void StoreOneByOne(Job& job, JobPart& part, PacketSet packets, bool patient) noexcept;
   [[nodiscard]] PacketSet Claim(Job& job, PacketSet packets) noexcept;
@@ -105,6 +106,8 @@ class Worker {
 
   const JobTable* table_ = nullptr;
   filter::MatchScratch scratch_;
+  PacketSet flow_hashed_ = 0;  // packets of the burst whose flow_hash_ is known
+  std::uint64_t flow_hash_[kBurstPacketsMax];
   Burst burst_;  // reused by every poll
   std::uint64_t next_flush_check_ns_ = 0;
   std::uint32_t idle_polls_ = 0;

@@ -55,7 +55,7 @@ void CompiledFilter::Match(const Burst& burst, MatchScratch& scratch) const noex
   for (const std::uint32_t job : take_all_) scratch.Add(job, burst.All());
   const PacketSet candidates = Candidates(burst);
   if (candidates == 0) return;
-  ParsePackets(burst, candidates, scratch.keys_);
+  ParsePackets(burst, candidates, ParseDetail::kTuple, scratch.keys_);
   for (const FilterRule& rule : rules_) {
     if (const PacketSet packets = MatchRule(rule, scratch.keys_); packets != 0) {
       scratch.Add(rule.job, packets);

@@ -9,21 +9,6 @@
 #include "base/copy.h"
 
 namespace edgecap::pcapwriter {
-namespace {
-
-// The first `bytes` of a packet that lies in several pieces.
-void CopyChain(const PacketView& packet, const PacketSegment* rest, std::uint32_t bytes,
-               std::byte* to) noexcept {
-  std::uint32_t copied = std::min(bytes, packet.head_bytes);
-  CopyPacketBytes(to, packet.data, copied);
-  for (; copied < bytes; rest = rest->next) {
-    const std::uint32_t piece = std::min(bytes - copied, rest->bytes);
-    CopyPacketBytes(to + copied, rest->data, piece);
-    copied += piece;
-  }
-}
-
-}  // namespace
 
 BlockBuilder::BlockBuilder(Stream& stream, BlockPool& pool, BlockQueue::Producer& ring)
     : stream_(stream), pool_(pool), ring_(ring) {}
@@ -55,7 +40,7 @@ std::uint64_t BlockBuilder::Append(const Burst& burst, PacketSet packets, const 
     header.wire_bytes = packet.wire_bytes;
     if (burst.IsChained(index)) [[unlikely]] {
       header.captured_bytes = std::min(burst.StoredBytes(index), snaplen);
-      CopyChain(packet, burst.rest[index], header.captured_bytes, to + sizeof(header));
+      CopyPacket(burst, index, header.captured_bytes, to + sizeof(header));
     } else {
       header.captured_bytes = std::min(packet.head_bytes, snaplen);
       CopyPacketBytes(to + sizeof(header), packet.data, header.captured_bytes);

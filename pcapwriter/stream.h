@@ -4,11 +4,14 @@
 // the shard's plan to the writer and the writer's counters back to control.
 //
 // Life cycle: made by control with the job; its blocks travel worker -> ring -> writer; the worker
-// sends the end marker after its last block; closed() turns true when the shard is whole.
+// sends the end marker after its last block; closed() turns true when the shard is whole. A sample
+// that is complete only at the job's end (a reservoir) has no blocks: control hangs its records on
+// the stream as the tail and sends the end marker itself.
 //
 // Threading:
 //   member                      worker   writer   control
-//   end_marker                  sends    reads
+//   end_marker                  sends    reads    sends, where there is a tail
+//   tail_                                takes    sets, before the end marker
 //   written_, lost_                      writes   reads
 //   shard_                               owns
 //   error_, info_                        writes   reads, under a lock
@@ -17,10 +20,12 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "base/traffic.h"
@@ -44,6 +49,13 @@ struct ShardInfo {
   std::uint64_t bytes = 0;
   std::uint64_t packets = 0;
   bool whole = false;  // closed and renamed
+};
+
+// Finished pcap records that come after the blocks.
+struct Tail {
+  std::unique_ptr<std::byte[]> data;
+  std::size_t bytes = 0;
+  Traffic traffic;  // packets in it and their wire bytes
 };
 
 class Shard;
@@ -76,6 +88,9 @@ class Stream {
   // The shard, if it was ever opened; `path` is empty otherwise. Any thread.
   [[nodiscard]] ShardInfo Info() const;
 
+  // Control, before the end marker is sent.
+  void SetTail(Tail tail) { tail_ = std::move(tail); }
+
   // Travels after the last block; has no memory, so that ending needs no free block.
   Block end_marker;
 
@@ -92,6 +107,7 @@ class Stream {
   std::atomic<bool> closed_{false};
   std::atomic<bool> failed_{false};
   std::unique_ptr<Shard> shard_;  // writer only
+  Tail tail_;
 
   mutable std::mutex mutex_;  // writer and control, never a worker
   absl::Status error_;        // guarded by mutex_

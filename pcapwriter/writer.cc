@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "pcapwriter/shard.h"
 
@@ -64,19 +65,19 @@ void Writer::Process(Block& block) {
     Close(stream);
     return;
   }
-  if (block.used != 0) Write(stream, block);
+  if (block.used != 0) Write(stream, {block.data, block.used}, block.traffic);
   returner_.Give(&block);
 }
 
-void Writer::Write(Stream& stream, const Block& block) {
+void Writer::Write(Stream& stream, std::span<const std::byte> records, const Traffic& traffic) {
   absl::Status status = stream.Failed() ? absl::AbortedError("failed before") : EnsureOpen(stream);
-  if (status.ok()) status = stream.shard_->Append({block.data, block.used});
+  if (status.ok()) status = stream.shard_->Append(records);
   if (!status.ok()) {
     if (!stream.Failed()) stream.Fail(status);
-    stream.lost_.Add(block.traffic);
+    stream.lost_.Add(traffic);
     return;
   }
-  stream.written_.Add(block.traffic);
+  stream.written_.Add(traffic);
   Report(stream, /*whole=*/false);
 }
 
@@ -93,6 +94,9 @@ absl::Status Writer::EnsureOpen(Stream& stream) {
 }
 
 void Writer::Close(Stream& stream) {
+  if (const Tail tail = std::exchange(stream.tail_, {}); tail.bytes != 0) {
+    Write(stream, {tail.data.get(), tail.bytes}, tail.traffic);
+  }
   // A single named file exists even when nothing matched: an empty, valid capture.
   if (stream.shard_ == nullptr && !stream.plan().path.empty() && !stream.Failed()) {
     if (absl::Status status = EnsureOpen(stream); !status.ok()) stream.Fail(status);

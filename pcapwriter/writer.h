@@ -12,7 +12,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <thread>
 
 #include "pcapwriter/block_pool.h"
@@ -35,7 +37,7 @@ class Writer {
  private:
   void Run(std::uint32_t number);
   void Process(Block& block);
-  void Write(Stream& stream, const Block& block);
+  void Write(Stream& stream, std::span<const std::byte> records, const Traffic& traffic);
   [[nodiscard]] absl::Status EnsureOpen(Stream& stream);
   void Close(Stream& stream);
   static void Report(Stream& stream, bool whole);

@@ -3,64 +3,75 @@
 #include "sampler/sampler.h"
 
 #include <bit>
+#include <cmath>
 
 #include "base/check.h"
-
-#if defined(__BMI2__)
-#include <immintrin.h>
-#endif
+#include "sampler/nth_packet.h"
 
 namespace edgecap::sampler {
-namespace {
 
-// SplitMix64 (Steele, Lea, Flood 2014): spreads neighbouring seeds far apart.
-std::uint64_t Spread(std::uint64_t value) {
-  value += 0x9e3779b97f4a7c15;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-  return value ^ (value >> 31);
+Sampler::Sampler(const SamplingPolicy& policy, std::uint32_t worker, RateLimit* rate_limit)
+    : method_(policy.method),
+      random_(policy.seed, worker),
+      one_in_(policy.one_in),
+      log_declined_(std::log1p(-policy.probability)),
+      flow_key_(Spread(policy.seed)),
+      flow_hash_max_(policy.per_flow == 0 ? 0 : ~std::uint64_t{0} / policy.per_flow),
+      rate_limit_(rate_limit) {
+  EDGECAP_CHECK(policy.Validate().ok());
+  EDGECAP_CHECK(method_ != SamplingMethod::kRate || rate_limit_ != nullptr);
+  if (method_ == SamplingMethod::kOneIn) {
+    skip_ = place_ = DrawPlace();
+  } else if (method_ == SamplingMethod::kProbability) {
+    skip_ = random_.Gap(log_declined_);
+  }
 }
 
-// The set of only the n-th member (from 0) of `set`. REQUIRES: it has that many.
-PacketSet NthPacket(PacketSet set, std::uint64_t n) noexcept {
-#if defined(__BMI2__)
-  return _pdep_u64(PacketSet{1} << n, set);
-#else
-  for (; n != 0; --n) set &= set - 1;
-  return set & -set;
-#endif
+PacketSet Sampler::Thin(const Burst& burst, PacketSet matched,
+                        const std::uint64_t* flow_hash) noexcept {
+  switch (method_) {
+    case SamplingMethod::kAll:
+      return matched;
+    case SamplingMethod::kOneIn:
+    case SamplingMethod::kProbability:
+      return ThinBySkips(matched);
+    case SamplingMethod::kPerFlow:
+      return ThinByFlow(matched, flow_hash);
+    case SamplingMethod::kRate:
+      return rate_limit_->Take(burst, matched);
+    case SamplingMethod::kReservoir:
+      return 0;
+  }
+  return 0;
 }
 
-}  // namespace
-
-Sampler::Sampler(const SamplingPolicy& policy, std::uint32_t worker)
-    : one_in_(policy.one_in), random_(Spread(Spread(policy.seed) + worker) | 1) {
-  EDGECAP_CHECK(policy.one_in >= 1);
-  place_ = DrawPlace();
-  skip_ = place_;
-}
-
-PacketSet Sampler::Thin(PacketSet matched) noexcept {
-  if (one_in_ == 1) return matched;
+PacketSet Sampler::ThinBySkips(PacketSet matched) noexcept {
   const auto count = static_cast<std::uint64_t>(std::popcount(matched));
   PacketSet taken = 0;
   while (skip_ < count) {
     taken |= NthPacket(matched, skip_);
-    const std::uint64_t rest_of_run = one_in_ - place_;
-    place_ = DrawPlace();
-    skip_ += rest_of_run + place_;
+    skip_ += 1 + DrawSkip();
   }
   skip_ -= count;
   return taken;
 }
 
-std::uint64_t Sampler::DrawPlace() noexcept {
-  // xorshift64* (Vigna 2016); the high word scaled to the range.
-  random_ ^= random_ >> 12;
-  random_ ^= random_ << 25;
-  random_ ^= random_ >> 27;
-  const std::uint64_t high = (random_ * 0x2545f4914f6cdd1d) >> 32;
-  return (high * one_in_) >> 32;
+PacketSet Sampler::ThinByFlow(PacketSet matched, const std::uint64_t* flow_hash) const noexcept {
+  PacketSet taken = 0;
+  ForEachPacket(matched, [&](std::uint32_t index) {
+    const bool chosen = Spread(flow_hash[index] ^ flow_key_) <= flow_hash_max_;
+    taken |= PacketSet{chosen} << index;
+  });
+  return taken;
 }
+
+std::uint64_t Sampler::DrawSkip() noexcept {
+  if (method_ == SamplingMethod::kProbability) return random_.Gap(log_declined_);
+  const std::uint64_t rest_of_run = one_in_ - 1 - place_;
+  place_ = DrawPlace();
+  return rest_of_run + place_;
+}
+
+std::uint64_t Sampler::DrawPlace() noexcept { return ((random_.Next() >> 32) * one_in_) >> 32; }
 
 }  // namespace edgecap::sampler

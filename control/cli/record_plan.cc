@@ -106,8 +106,8 @@ dataplane::EngineOptions EngineOptionsOf(const RecordOptions& options) {
 dataplane::JobSpec JobOf(const RecordOptions& options, const filter::FilterSpec& filter) {
   dataplane::JobSpec job;
   job.filter = filter;
-  job.sampling.one_in = static_cast<std::uint32_t>(options.one_in.value_or(1));
-  job.sampling.seed = options.seed.value_or(0);
+  job.sampling = sampler::SamplingPolicy::OneIn(
+      static_cast<std::uint32_t>(options.one_in.value_or(1)), options.seed.value_or(0));
   job.snaplen = static_cast<std::uint32_t>(options.snaplen.value_or(job.snaplen));
   job.packet_limit = options.packet_limit.value_or(0);
   job.byte_limit = options.byte_limit.value_or(0);

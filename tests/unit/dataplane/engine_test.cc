@@ -110,11 +110,11 @@ TEST_F(EngineTest, LimitsAreExactAcrossFourWorkers) {
 
 TEST_F(EngineTest, AThousandJobsComeAndGoUnderTrafficWithExactLedgers) {
   Start(2, {.burst = 8});
-  const auto steady = Begin(JobSpec{.sampling = {1000, 1}});
+  const auto steady = Begin(JobSpec{.sampling = sampler::SamplingPolicy::OneIn(1000, 1)});
   for (int i = 0; i < 1000; ++i) {
     JobSpec spec;
     ASSERT_TRUE(spec.filter.Set("destination_port", i % 2 == 0 ? "53" : "80").ok());
-    spec.sampling = {static_cast<std::uint32_t>(i % 7 + 1), 5};
+    spec.sampling = sampler::SamplingPolicy::OneIn(static_cast<std::uint32_t>(i % 7 + 1), 5);
     spec.packet_limit = i % 3 == 0 ? 100 : 0;
     const auto job = Begin(spec);
     if (spec.packet_limit != 0) {
@@ -144,7 +144,7 @@ TEST_F(EngineTest, TheTimeLimitHoldsOnTheWorkersThemselves) {
   Start(2, {});
   JobSpec spec;
   spec.time_limit_ns = 50'000'000;
-  spec.sampling = {100, 1};
+  spec.sampling = sampler::SamplingPolicy::OneIn(100, 1);
   const auto job = Begin(spec);
   ASSERT_TRUE(Eventually([&] { return clock_.NowNs() > job->deadline_ns() + 30'000'000; }));
   EXPECT_TRUE(job->TimeOver(clock_.NowNs()));
@@ -182,14 +182,15 @@ TEST_F(EngineTest, SparseTrafficReachesTheFile) {
 
 TEST_F(EngineTest, RefusesMoreJobsThanItHasRoomFor) {
   Start(1, {});
-  for (int i = 0; i < 8; ++i) Begin(JobSpec{.sampling = {1'000'000, 1}});
+  for (int i = 0; i < 8; ++i)
+    Begin(JobSpec{.sampling = sampler::SamplingPolicy::OneIn(1'000'000, 1)});
   const auto one_more = engine_->Begin({});
   EXPECT_EQ(one_more.status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(EngineTest, StopEndsWhatStillRuns) {
   Start(2, {});
-  const auto job = Begin(JobSpec{.sampling = {50, 1}});
+  const auto job = Begin(JobSpec{.sampling = sampler::SamplingPolicy::OneIn(50, 1)});
   ASSERT_TRUE(Eventually([&] { return job->Ledger().captured.packets > 100; }));
   engine_->Stop();
   EXPECT_TRUE(job->Closed());

@@ -83,7 +83,8 @@ class WorkerTest : public ::testing::Test {
   Running& Begin(JobSpec spec) {
     Running& running = jobs_.emplace_back();
     running.stream = std::make_unique<pcapwriter::Stream>(spec.shards, 0, spec.snaplen);
-    running.part = std::make_unique<JobPart>(spec.sampling, 0, *running.stream, *pool_, *producer_);
+    running.part =
+        std::make_unique<JobPart>(spec.sampling, 0, *running.stream, *pool_, *producer_, nullptr);
     running.job = std::make_unique<Job>(std::move(spec), 1, 0);
     Publish();
     return running;
@@ -200,7 +201,7 @@ TEST_F(WorkerTest, AJobSeesOnlyWhatComesWhileItRuns) {
 TEST_F(WorkerTest, ComingAndGoingJobsDoNotTouchTheOthers) {
   Make({Udp(53)});
   JobSpec sampled;
-  sampled.sampling = {100, 7};
+  sampled.sampling = sampler::SamplingPolicy::OneIn(100, 7);
   Running& job = Begin(sampled);
   for (int i = 0; i < 100; ++i) {
     Running& other = Begin({});
@@ -239,7 +240,7 @@ TEST_F(WorkerTest, ByteLimitCountsStoredBytes) {
 TEST_F(WorkerTest, SamplingComesBeforeTheLimit) {
   Make({Udp(53)});
   JobSpec spec;
-  spec.sampling = {10, 3};
+  spec.sampling = sampler::SamplingPolicy::OneIn(10, 3);
   spec.packet_limit = 5;
   Running& job = Begin(spec);
   for (int i = 0; i < 10; ++i) worker_->PollOnce();
@@ -329,7 +330,7 @@ TEST_F(WorkerTest, APollDoesNotAllocate) {
   limited.packet_limit = 1000;
   Begin(limited);
   JobSpec sampled = Wants("protocol", "tcp");
-  sampled.sampling = {7, 1};
+  sampled.sampling = sampler::SamplingPolicy::OneIn(7, 1);
   Begin(sampled);
   Begin({});
   Begin(Wants("source_address", "10.0.0.0/8"));

@@ -171,11 +171,11 @@ TEST(CompiledFilter, AgreesWithTheDefinitionOnRandomTrafficAndJobs) {
   std::uint64_t matches = 0;
   for (int round = 0; round < 3000; ++round) {
     TestBurst burst;
-    std::vector<FlowKey> keys;
+    std::vector<LayerKey> keys;
     for (std::size_t i = random.Below(kBurstPacketsMax) + 1; i != 0; --i) {
       const Packet packet = random.NextPacket();
       burst.Add(packet.bytes());
-      keys.push_back(ParsePacket(packet.bytes()));
+      keys.push_back(ParsePacket(packet.bytes()).layers[0]);
     }
     // One to three rules take the header windows, more do not.
     std::vector<FilterSpec> specs;

@@ -16,7 +16,7 @@ namespace {
 using testing::Packet;
 
 // The key as a line of text, so that a case is one row: "4 6 10.0.0.1:1 > 10.0.0.2:2".
-std::string Describe(const FlowKey& key) {
+std::string Describe(const LayerKey& key) {
   if (key.ip_version == 0) return "none";
   const int family = key.ip_version == 4 ? AF_INET : AF_INET6;
   const auto end = [&](const std::array<std::uint32_t, 4>& address, std::uint16_t port) {
@@ -106,8 +106,8 @@ std::vector<Case> Cases() {
 }
 
 // What ParsePackets says of packet `index`, put back into one key.
-FlowKey KeyOf(const FlowKeys& keys, std::uint32_t index) {
-  FlowKey key;
+LayerKey KeyOf(const FlowKeys& keys, std::uint32_t index) {
+  LayerKey key;
   const auto in = [&](PacketSet set) { return ((set >> index) & 1) != 0; };
   if (!in(keys.ipv4 | keys.ipv6)) return key;
   key.ip_version = in(keys.ipv4) ? 4 : 6;
@@ -124,7 +124,7 @@ FlowKey KeyOf(const FlowKeys& keys, std::uint32_t index) {
 
 TEST(PacketParser, FindsTheKeyOfEachCase) {
   for (const Case& test : Cases()) {
-    EXPECT_EQ(Describe(ParsePacket(test.packet.bytes())), test.key) << test.name;
+    EXPECT_EQ(Describe(ParsePacket(test.packet.bytes()).layers[0]), test.key) << test.name;
   }
 }
 
@@ -132,7 +132,7 @@ TEST(PacketParser, FindsTheSameInABurst) {
   testing::TestBurst burst;
   for (const Case& test : Cases()) burst.Add(test.packet.bytes());
   FlowKeys keys;
-  ParsePackets(burst.burst(), burst.burst().All(), keys);
+  ParsePackets(burst.burst(), burst.burst().All(), ParseDetail::kTuple, keys);
   std::uint32_t index = 0;
   for (const Case& test : Cases()) EXPECT_EQ(Describe(KeyOf(keys, index++)), test.key) << test.name;
 }
@@ -144,7 +144,7 @@ TEST(PacketParser, FindsTheSameWhereverAPacketIsCutIntoPieces) {
       testing::TestBurst burst;
       burst.AddPieces(test.packet.bytes(), {cut, (size - cut) / 2, size - cut - (size - cut) / 2});
       FlowKeys keys;
-      ParsePackets(burst.burst(), 1, keys);
+      ParsePackets(burst.burst(), 1, ParseDetail::kTuple, keys);
       ASSERT_EQ(Describe(KeyOf(keys, 0)), test.key) << test.name << " cut at " << cut;
     }
   }
@@ -154,7 +154,7 @@ TEST(PacketParser, LooksOnlyAtThePacketsItIsAskedFor) {
   testing::TestBurst burst;
   for (int i = 0; i < 8; ++i) burst.Add(Tcp4().Pad(60).bytes());
   FlowKeys keys;
-  ParsePackets(burst.burst(), 0b10100, keys);
+  ParsePackets(burst.burst(), 0b10100, ParseDetail::kTuple, keys);
   EXPECT_EQ(keys.ipv4, 0b10100u);
   EXPECT_EQ(keys.ports, 0b10100u);
 }
@@ -169,7 +169,7 @@ TEST(PacketParser, AnswersWhateverTheBytes) {
     }
     bytes.resize(random() % (bytes.size() + 1));
     bytes.shrink_to_fit();
-    const FlowKey key = ParsePacket(bytes);
+    const LayerKey key = ParsePacket(bytes).layers[0];
     EXPECT_TRUE(key.ip_version == 0 || key.ip_version == 4 || key.ip_version == 6);
   }
 }
