@@ -34,7 +34,10 @@ class RequestReader {
       Report("type", R"(type is missing: give "type": "simple" or "type": "full")");
     }
     for (const auto& [name, value] : root.items()) ReadField(name, value);
-    parsed_.request.filter = ReadCaptureFilter(root, parsed_.violations);
+    const std::size_t violations = parsed_.violations.size();
+    filter::CaptureFilter filter = ReadCaptureFilter(root, parsed_.violations);
+    // What could not be read is not judged any further.
+    if (parsed_.violations.size() == violations) parsed_.request.filter = std::move(filter);
   }
 
  private:

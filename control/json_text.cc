@@ -12,10 +12,11 @@ namespace {
 constexpr int kJsonIndent = -1;  // one line
 constexpr std::size_t kDepthMax = 8;
 constexpr std::size_t kShownCharsMax = 80;
+constexpr std::size_t kFieldsMax = 100;      // of an object, whose lookup is linear
 constexpr std::size_t kViolationsMax = 100;  // of structure; a broken body may have millions
 
 // What the JSON library would pass over in silence: it keeps the last of two equal keys, and goes
-// as deep as it is led.
+// as deep and as wide as it is led.
 class StructureCheck {
  public:
   explicit StructureCheck(std::vector<Violation>& violations) : violations_(violations) {}
@@ -33,8 +34,7 @@ class StructureCheck {
         levels_.pop_back();
         return true;
       case Event::key:
-        NoteKey(parsed.get_ref<const std::string&>());
-        return true;
+        return NoteKey(parsed.get_ref<const std::string&>());
       case Event::value:
         CountEntry();
         return true;
@@ -64,11 +64,26 @@ class StructureCheck {
     return false;
   }
 
-  void NoteKey(const std::string& key) {
-    levels_.back().current = key;
-    if (levels_.back().keys.insert(key).second || violations_.size() >= kViolationsMax) return;
+  // Whether its value is to be kept.
+  bool NoteKey(const std::string& key) {
+    Level& level = levels_.back();
+    const bool is_too_many = level.keys.size() >= kFieldsMax;
+    if (is_too_many && level.keys.size() == kFieldsMax) {
+      level.current.clear();
+      Report("has more than " + std::to_string(kFieldsMax) + " fields");
+      level.keys.insert("");  // once is enough
+    }
+    level.current = key;
+    if (is_too_many) return false;
+    if (!level.keys.insert(key).second) Report("is given more than once: give it once");
+    return true;
+  }
+
+  void Report(const std::string& complaint) {
+    if (violations_.size() >= kViolationsMax) return;
+    const std::string path = Path();
     violations_.push_back(
-        {Path(), "field " + ShownText(Path()) + " is given more than once: give it once"});
+        {path, (path.empty() ? "the body" : "field " + ShownText(path)) + " " + complaint});
   }
 
   std::string Path() const {

@@ -28,8 +28,9 @@ using Json = nlohmann::ordered_json;  // keeps the order of what is written
 // "type, filters, exclude".
 [[nodiscard]] std::string JoinNames(const std::vector<std::string_view>& names);
 
-// Reads an object. Strict: what is no JSON, no object, nested deeper than 8 levels or has a field
-// twice is a violation, and then nothing is returned. `example` is shown to who sent no object.
+// Reads an object. Strict: what is no JSON, no object, nested deeper than 8 levels, has a field
+// twice or more than 100 in one object is a violation, and then nothing is returned. `example` is
+// shown to who sent no object.
 [[nodiscard]] std::optional<Json> ParseObject(std::string_view text, std::string_view example,
                                               std::vector<Violation>& violations);
 

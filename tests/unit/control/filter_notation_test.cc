@@ -103,6 +103,11 @@ TEST(AzureFiltersTest, TheDocumentedExamplesAreRead) {
             "remote_address 127.0.0.1;127.0.0.5");
   EXPECT_EQ(Azure(R"([{"localPort": "80-85", "remotePort": "80;443;"}])"),
             "local_port 80-85, remote_port 80;443");
+  EXPECT_EQ(Azure(R"([{"protocol": "Any", "localIPAddress": "127.0.0.1-127.0.0.255",
+                       "remoteIPAddress": "10.0.0.1;10.0.0.5", "localPort": "80-85",
+                       "remotePort": "80;443;"}])"),
+            "local_address 127.0.0.1-127.0.0.255, local_port 80-85, "
+            "remote_address 10.0.0.1;10.0.0.5, remote_port 80;443");
 }
 
 TEST(AzureFiltersTest, ThereMayBeNoneOrSeveral) {
