@@ -53,8 +53,12 @@ struct PacketView {
 };
 static_assert(sizeof(PacketView) == 16);
 
+// A burst from no port (a file).
+inline constexpr std::uint16_t kNoPort = 0xffff;
+
 struct Burst {
   std::uint32_t count = 0;
+  std::uint16_t port = kNoPort;  // that received it: its place in the configuration
   bool packet_times = false;  // each packet has its own time in time_ns; else all have time_ns[0]
   PacketSet chained = 0;      // packets whose bytes go on in rest[i]
   std::uint64_t wire_bytes = 0;    // of all packets together

@@ -61,9 +61,11 @@ std::vector<WorkerSetup> Dataplane::TakeWorkers() {
     worker.on_stop = [] { rte_thread_unregister(); };
   }
   std::size_t next = 0;
-  for (const auto& port : impl_->ports) {
-    for (std::uint16_t queue = 0; queue < port->queues(); ++queue) {
-      workers[next++ % workers.size()].sources.push_back(port->MakeSource(queue, impl_->clock));
+  for (std::uint16_t number = 0; number < impl_->ports.size(); ++number) {
+    const Port& port = *impl_->ports[number];
+    for (std::uint16_t queue = 0; queue < port.queues(); ++queue) {
+      workers[next++ % workers.size()].sources.push_back(
+          port.MakeSource(number, queue, impl_->clock));
     }
   }
   return workers;

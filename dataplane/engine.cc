@@ -52,7 +52,10 @@ struct Engine::Impl {
 
   absl::Status Start(std::vector<WorkerSetup> setups);
   absl::Status StartWorker(std::uint32_t number, WorkerSetup setup);
-  std::unique_ptr<JobTable> NewTable(std::vector<Job*> retired);
+  absl::StatusOr<std::shared_ptr<const filter::PreparedFilter>> Prepare(const JobSpec& spec) const;
+  absl::StatusOr<std::unique_ptr<JobTable>> NewTable(
+      std::span<const std::shared_ptr<Job>> jobs, std::size_t filter_bytes_max);
+  void Publish(std::unique_ptr<JobTable> table);
   std::uint32_t WriterOf(const Job& job, std::uint32_t worker) const;
   ReservoirPlan PlanOfReservoirs() const;
   void FinishReservoirsOf(Job& job);
@@ -71,7 +74,8 @@ struct Engine::Impl {
 
   std::vector<std::shared_ptr<Job>> running;
   std::vector<std::shared_ptr<Job>> ending;  // kept until the writers have closed their shards
-  std::shared_ptr<const filter::CompiledFilter> filter;  // of `running`, in its order
+  filter::FilterStats filter_stats;
+  std::uint32_t worker_count = 0;
   std::uint64_t version = 0;
   std::uint64_t jobs_begun = 0;
   std::unique_ptr<JobPublisher> publisher;
@@ -82,15 +86,11 @@ struct Engine::Impl {
 };
 
 absl::Status Engine::Impl::Start(std::vector<WorkerSetup> setups) {
-  const auto worker_count = static_cast<std::uint32_t>(setups.size());
+  worker_count = static_cast<std::uint32_t>(setups.size());
   EDGECAP_ASSIGN_OR_RETURN(
       pool, pcapwriter::BlockPool::Create(options.block_bytes, options.block_count,
                                           options.hugepages, options.writer_threads));
-  EDGECAP_ASSIGN_OR_RETURN(filter, filter::CompiledFilter::Compile({}));
-  auto first = std::make_unique<JobTable>();
-  first->filter = filter;
-  first->parts.resize(worker_count);
-  first->retired.resize(worker_count);
+  EDGECAP_ASSIGN_OR_RETURN(auto first, NewTable({}, filter::CompiledFilter::kBytesMax));
   publisher = std::make_unique<JobPublisher>(worker_count, std::move(first));
 
   // All blocks and an end marker of every stream may be in one ring.
@@ -113,8 +113,7 @@ absl::Status Engine::Impl::Start(std::vector<WorkerSetup> setups) {
 }
 
 absl::Status Engine::Impl::StartWorker(std::uint32_t number, WorkerSetup setup) {
-  const WorkerOptions worker_options{options.max_jobs,
-                                     std::uint64_t{options.flush_interval_ms} * 1'000'000,
+  const WorkerOptions worker_options{std::uint64_t{options.flush_interval_ms} * 1'000'000,
                                      options.idle_sleep_us_max};
   for (const auto& source : setup.sources) {
     packet_bytes_max = std::max(packet_bytes_max, source->PacketBytesMax());
@@ -153,7 +152,7 @@ ReservoirPlan Engine::Impl::PlanOfReservoirs() const {
       if (part->reservoir != nullptr) taken += part->reservoir->memory_bytes();
     }
   }
-  return {static_cast<std::uint32_t>(workers.size()), std::max(packet_bytes_max, 1u), patient,
+  return {worker_count, std::max(packet_bytes_max, 1u), patient,
           options.reservoir_bytes_max - std::min(taken, options.reservoir_bytes_max)};
 }
 
@@ -164,23 +163,56 @@ void Engine::Impl::FinishReservoirsOf(Job& job) {
   }
 }
 
-std::unique_ptr<JobTable> Engine::Impl::NewTable(std::vector<Job*> retired) {
+absl::StatusOr<std::unique_ptr<JobTable>> Engine::Impl::NewTable(
+    std::span<const std::shared_ptr<Job>> jobs, std::size_t filter_bytes_max) {
+  std::vector<std::shared_ptr<const filter::PreparedFilter>> filters;
+  for (const auto& job : jobs) filters.push_back(job->filter_);
   auto table = std::make_unique<JobTable>();
-  table->version = ++version;
-  table->filter = filter;
-  table->parts.resize(workers.size());
-  table->retired.resize(workers.size());
-  for (std::size_t worker = 0; worker < workers.size(); ++worker) {
-    for (const auto& job : running) table->parts[worker].push_back(job->parts_[worker].get());
-    for (Job* job : retired) table->retired[worker].push_back(job->parts_[worker].get());
+  EDGECAP_ASSIGN_OR_RETURN(table->filter,
+                           filter::CompiledFilter::Compile(filters, filter_bytes_max));
+  table->parts.resize(worker_count);
+  table->retired.resize(worker_count);
+  for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
+    EDGECAP_ASSIGN_OR_RETURN(auto scratch, table->filter->NewScratch());
+    table->scratch.push_back(std::move(scratch));
+    for (const auto& job : jobs) table->parts[worker].push_back(job->parts_[worker].get());
   }
-  for (const auto& job : running) {
+  for (const auto& job : jobs) {
     table->jobs.push_back(job.get());
     if (job->deadline_ns_ != 0) {
       table->earliest_deadline_ns = std::min(table->earliest_deadline_ns, job->deadline_ns_);
     }
   }
   return table;
+}
+
+void Engine::Impl::Publish(std::unique_ptr<JobTable> table) {
+  table->version = ++version;
+  filter_stats = table->filter->stats();
+  publisher->Publish(std::move(table));
+}
+
+absl::StatusOr<std::shared_ptr<const filter::PreparedFilter>> Engine::Impl::Prepare(
+    const JobSpec& spec) const {
+  // Also those whose files are still being closed: their end markers have a place in the rings.
+  const auto closing = std::ranges::count_if(ending, [](const auto& job) { return !job->Closed(); });
+  if (running.size() + static_cast<std::size_t>(closing) >= options.max_jobs) {
+    return absl::ResourceExhaustedError(
+        std::to_string(running.size()) + " captures are running and " + std::to_string(closing) +
+        " are being closed, of at most " + std::to_string(options.max_jobs) +
+        "; stop one or wait");
+  }
+  std::size_t rules = spec.filter.filters.size() + spec.filter.exclude.size();
+  const std::size_t asked = rules;
+  for (const auto& job : running) rules += job->filter_->parts().size();
+  if (rules > options.max_rules) {
+    return absl::ResourceExhaustedError(
+        "filters: " + std::to_string(asked) + " are asked for, and running captures have " +
+        std::to_string(rules - asked) + ", together more than limits.max_rules, " +
+        std::to_string(options.max_rules) + "; use fewer filters (a list of values counts as one)");
+  }
+  EDGECAP_RETURN_IF_ERROR(spec.sampling.Validate());
+  return filter::PreparedFilter::Prepare(spec.filter, options.filter_context);
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options,
@@ -207,29 +239,17 @@ Engine::~Engine() { Stop(); }
 absl::StatusOr<std::shared_ptr<Job>> Engine::Begin(JobSpec spec) {
   Impl& impl = *impl_;
   EDGECAP_CHECK(!impl.stopped && spec.snaplen >= 1 && spec.snaplen <= kSnaplenMax);
-  // Also those whose files are still being closed: their end markers have a place in the rings.
+  EDGECAP_ASSIGN_OR_RETURN(auto filter, impl.Prepare(spec));
   std::erase_if(impl.ending, [](const auto& job) { return job->Closed(); });
-  if (impl.running.size() + impl.ending.size() >= impl.options.max_jobs) {
-    return absl::ResourceExhaustedError(
-        std::to_string(impl.running.size()) + " captures are running and " +
-        std::to_string(impl.ending.size()) + " are being closed, of at most " +
-        std::to_string(impl.options.max_jobs) + "; stop one or wait");
-  }
-  std::vector<filter::FilterSpec> filters;
-  for (const auto& job : impl.running) filters.push_back(job->spec_.filter);
-  filters.push_back(spec.filter);
-  EDGECAP_ASSIGN_OR_RETURN(std::shared_ptr<const filter::CompiledFilter> filter,
-                           filter::CompiledFilter::Compile(filters));
 
-  EDGECAP_RETURN_IF_ERROR(spec.sampling.Validate());
   std::vector<std::unique_ptr<sampler::Reservoir>> reservoirs;
   if (spec.sampling.method == sampler::SamplingMethod::kReservoir) {
     EDGECAP_ASSIGN_OR_RETURN(reservoirs, MakeReservoirs(spec, impl.PlanOfReservoirs()));
   }
 
-  const auto worker_count = static_cast<std::uint32_t>(impl.workers.size());
-  auto job = std::make_shared<Job>(std::move(spec), worker_count, impl.jobs_begun++);
-  for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
+  auto job = std::make_shared<Job>(std::move(spec), impl.worker_count, impl.jobs_begun++);
+  job->filter_ = std::move(filter);
+  for (std::uint32_t worker = 0; worker < impl.worker_count; ++worker) {
     job->parts_.push_back(
         std::make_unique<JobPart>(job->spec_.sampling, worker, *job->streams_[worker], *impl.pool,
                                   *impl.producers[impl.WriterOf(*job, worker)][worker],
@@ -242,9 +262,25 @@ absl::StatusOr<std::shared_ptr<Job>> Engine::Begin(JobSpec spec) {
     job->deadline_ns_ = job->start_time_ns_ + job->spec_.time_limit_ns;
   }
   impl.running.push_back(job);
-  impl.filter = std::move(filter);
-  impl.publisher->Publish(impl.NewTable({}));
+  auto table = impl.NewTable(impl.running, filter::CompiledFilter::kBytesMax);
+  if (!table.ok()) {
+    impl.running.pop_back();
+    return table.status();
+  }
+  impl.Publish(*std::move(table));
   return job;
+}
+
+absl::StatusOr<std::string> Engine::Check(const JobSpec& spec) const {
+  EDGECAP_ASSIGN_OR_RETURN(const auto filter, impl_->Prepare(spec));
+  std::vector<std::shared_ptr<const filter::PreparedFilter>> filters;
+  for (const auto& job : impl_->running) filters.push_back(job->filter_);
+  filters.push_back(filter);
+  EDGECAP_RETURN_IF_ERROR(filter::CompiledFilter::Compile(filters).status());
+  if (spec.sampling.method == sampler::SamplingMethod::kReservoir) {
+    EDGECAP_RETURN_IF_ERROR(MakeReservoirs(spec, impl_->PlanOfReservoirs()).status());
+  }
+  return filter->Describe();
 }
 
 void Engine::End(Job& job) {
@@ -255,12 +291,13 @@ void Engine::End(Job& job) {
   impl.ending.push_back(*place);
   impl.running.erase(place);
 
-  std::vector<filter::FilterSpec> filters;
-  for (const auto& other : impl.running) filters.push_back(other->spec_.filter);
-  auto filter = filter::CompiledFilter::Compile(filters);
-  EDGECAP_CHECK(filter.ok());  // every one of them was compiled before
-  impl.filter = *std::move(filter);
-  impl.publisher->Publish(impl.NewTable({&job}));
+  // Less than what was compiled before, so it can be; only its memory may not be bounded again.
+  auto table = impl.NewTable(impl.running, ~std::size_t{0});
+  EDGECAP_CHECK(table.ok());
+  for (std::uint32_t worker = 0; worker < impl.worker_count; ++worker) {
+    (*table)->retired[worker].push_back(job.parts_[worker].get());
+  }
+  impl.Publish(*std::move(table));
   if (job.spec_.sampling.method == sampler::SamplingMethod::kReservoir) {
     impl.FinishReservoirsOf(job);
   }
@@ -290,6 +327,7 @@ EngineStats Engine::Stats() const {
   stats.blocks_free = impl_->pool->FreeApprox();
   stats.block_bytes = impl_->pool->block_bytes();
   stats.blocks_in_hugepages = impl_->pool->hugepages();
+  stats.filter = impl_->filter_stats;
   stats.jobs_running = static_cast<std::uint32_t>(impl_->running.size());
   return stats;
 }

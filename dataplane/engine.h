@@ -23,6 +23,8 @@
 #include "base/ledger.h"
 #include "dataplane/job.h"
 #include "dataplane/rx_source.h"
+#include "filter/compiled_filter.h"
+#include "filter/filter_context.h"
 #include "pcapwriter/file_system.h"
 
 namespace edgecap::dataplane {
@@ -44,6 +46,8 @@ struct EngineOptions {
   std::uint32_t writer_threads = 1;
   std::uint32_t idle_sleep_us_max = 100;
   std::uint32_t max_jobs = 64;
+  std::uint32_t max_rules = 16384;  // filters of all running jobs together
+  filter::FilterContext filter_context;
   bool sync = true;
   // Of all reservoirs together, those of jobs that read only files not counted.
   std::uint64_t reservoir_bytes_max = std::uint64_t{1} << 30;
@@ -57,6 +61,7 @@ struct EngineStats {
   std::uint64_t block_bytes = 0;
   bool blocks_in_hugepages = false;
   std::uint32_t jobs_running = 0;
+  filter::FilterStats filter;
 };
 
 class Engine {
@@ -77,8 +82,12 @@ class Engine {
   //
   // Errors: kInvalidArgument for a filter that cannot be compiled, a sampler's parameter out of its
   // bounds, or a reservoir that is too large for one worker; kResourceExhausted when max_jobs run
-  // already or the others' reservoirs leave too little memory.
+  // already, when there would be more than max_rules filters, or when the others' reservoirs leave
+  // too little memory.
   [[nodiscard]] absl::StatusOr<std::shared_ptr<Job>> Begin(JobSpec spec);
+
+  // What Begin() would say, without starting anything; the job's filter program in words.
+  [[nodiscard]] absl::StatusOr<std::string> Check(const JobSpec& spec) const;
 
   // Ends a capture: when this returns no worker captures for it and all its blocks, or its sample
   // out of the reservoirs, are on their way to a writer. Wait for job.Closed() before its ledger

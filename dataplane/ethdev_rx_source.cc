@@ -111,9 +111,9 @@ bool FillBurst(std::span<rte_mbuf*> mbufs, const rte_mempool* pool,
   return false;
 }
 
-EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, rte_mempool* pool,
-                               const Clock& clock, const CardTime& card_time)
-    : port_(port), queue_(queue), pool_(pool), clock_(clock), card_time_(card_time) {
+EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, std::uint16_t number,
+                               rte_mempool* pool, const Clock& clock, const CardTime& card_time)
+    : port_(port), queue_(queue), number_(number), pool_(pool), clock_(clock), card_time_(card_time) {
   segments_.reserve(kSegmentsMax);
 }
 
@@ -126,6 +126,7 @@ void EthdevRxSource::Receive(Burst& burst) noexcept {
   const std::uint16_t count = rte_eth_rx_burst(port_, queue_, mbufs_.data(), kBurstPacketsMax);
   burst.count = count;
   if (count == 0) return;
+  burst.port = number_;
   plain_ = FillBurst({mbufs_.data(), count}, pool_, segments_, burst);
   SetTimes(burst);
 }

@@ -37,9 +37,10 @@ struct CardTime {
 
 class EthdevRxSource final : public RxSource {
  public:
-  // `pool` is the one that the queue was set up with.
-  EthdevRxSource(std::uint16_t port, std::uint16_t queue, rte_mempool* pool, const Clock& clock,
-                 const CardTime& card_time);
+  // Queue `queue` of DPDK's port `port`, which bursts call `number`; `pool` is the one that the
+  // queue was set up with.
+  EthdevRxSource(std::uint16_t port, std::uint16_t queue, std::uint16_t number, rte_mempool* pool,
+                 const Clock& clock, const CardTime& card_time);
 
   void Receive(Burst& burst) noexcept override;
   void Release(Burst& burst) noexcept override;
@@ -50,6 +51,7 @@ class EthdevRxSource final : public RxSource {
 
   const std::uint16_t port_;
   const std::uint16_t queue_;
+  const std::uint16_t number_;
   rte_mempool* const pool_;
   const Clock& clock_;
   const CardTime card_time_;

@@ -103,6 +103,7 @@ class FileRxSource final : public RxSource {
 
   void Receive(Burst& burst) noexcept override {
     burst.count = 0;
+    burst.port = kNoPort;
     burst.chained = 0;
     burst.wire_bytes = 0;
     burst.stored_bytes = 0;

@@ -21,6 +21,7 @@
 #include "base/ledger.h"
 #include "dataplane/rx_source.h"
 #include "filter/filter_spec.h"
+#include "filter/prepared_filter.h"
 #include "pcapwriter/stream.h"
 #include "sampler/capture_limit.h"
 #include "sampler/rate_limit.h"
@@ -34,7 +35,7 @@ class Worker;
 inline constexpr std::uint32_t kSnaplenMax = kPacketBytesMax;  // every packet whole
 
 struct JobSpec {
-  filter::FilterSpec filter;
+  filter::CaptureFilter filter;
   sampler::SamplingPolicy sampling;
   std::uint32_t snaplen = kSnaplenMax;  // bytes stored of each packet, at least 1
   std::uint64_t packet_limit = 0;       // captured packets; 0: no limit. With a reservoir the size
@@ -104,6 +105,7 @@ class Job {
 
   const JobSpec spec_;
   const std::uint64_t number_;
+  std::shared_ptr<const filter::PreparedFilter> filter_;
   std::uint64_t start_time_ns_ = 0;
   std::uint64_t deadline_ns_ = 0;
   sampler::CaptureLimit limit_;

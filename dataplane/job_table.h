@@ -6,7 +6,7 @@
 // Life cycle: built by the engine, published (dataplane/job_publisher.h), freed when every worker
 // has acknowledged a later one.
 //
-// Threading: immutable, except that worker w writes what parts[w] points to.
+// Threading: immutable, except that worker w writes what parts[w] and scratch[w] point to.
 
 #pragma once
 
@@ -23,6 +23,7 @@ namespace edgecap::dataplane {
 struct JobTable {
   std::uint64_t version = 0;
   std::shared_ptr<const filter::CompiledFilter> filter;
+  std::vector<std::unique_ptr<filter::MatchScratch>> scratch;  // by worker; the filter's
   std::vector<Job*> jobs;  // filter's job i is jobs[i]
 
   // By worker: its part of jobs[i]; and of the jobs that this table no longer has, which the worker

@@ -154,8 +154,9 @@ absl::Status Port::SetUpQueues() {
   return absl::OkStatus();
 }
 
-std::unique_ptr<RxSource> Port::MakeSource(std::uint16_t queue, const Clock& clock) const {
-  return std::make_unique<EthdevRxSource>(id_, queue, pool_, clock, card_time_);
+std::unique_ptr<RxSource> Port::MakeSource(std::uint16_t number, std::uint16_t queue,
+                                           const Clock& clock) const {
+  return std::make_unique<EthdevRxSource>(id_, queue, number, pool_, clock, card_time_);
 }
 
 PortLedger Port::ReadCounters() const {

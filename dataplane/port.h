@@ -40,7 +40,9 @@ class Port {
 
   [[nodiscard]] std::uint16_t queues() const { return queues_; }
 
-  [[nodiscard]] std::unique_ptr<RxSource> MakeSource(std::uint16_t queue, const Clock& clock) const;
+  // `number` is the port's in Burst::port.
+  [[nodiscard]] std::unique_ptr<RxSource> MakeSource(std::uint16_t number, std::uint16_t queue,
+                                                     const Clock& clock) const;
 
   // Since Open().
   [[nodiscard]] PortLedger Statistics() const;

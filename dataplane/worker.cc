@@ -10,6 +10,8 @@
 #include <bit>
 #include <utility>
 
+#include "filter/flow_hash.h"
+
 namespace edgecap::dataplane {
 namespace {
 
@@ -17,16 +19,6 @@ constexpr std::uint32_t kPollsPerHousekeeping = 256;
 constexpr std::uint32_t kIdlePollsBeforeSleep = 1024;
 constexpr std::uint64_t kFlushCheckNs = 20'000'000;
 constexpr timespec kPatientPoll{0, 20'000};
-
-// PLACEHOLDER, to be replaced by filter/flow_hash.h: the sum of all bytes up to the ports of plain
-// IPv4, which does not depend on the direction and does on too much else.
-void FlowHashesPlaceholder(const Burst& burst, PacketSet which, std::uint64_t* hash) noexcept {
-  ForEachPacket(which, [&](std::uint32_t index) {
-    hash[index] = 0;
-    const std::uint32_t end = std::min<std::uint32_t>(burst.packets[index].head_bytes, 38);
-    for (std::uint32_t i = 26; i < end; ++i) hash[index] += burst.packets[index].data[i];
-  });
-}
 
 }  // namespace
 
@@ -37,8 +29,7 @@ Worker::Worker(std::uint32_t number, const WorkerOptions& options,
       options_(options),
       sources_(std::move(sources)),
       jobs_(jobs),
-      clock_(clock),
-      scratch_(options.max_jobs) {}
+      clock_(clock) {}
 
 void Worker::Run() noexcept {
   // The default slack of 50 us would make a short idle sleep a long one.
@@ -125,9 +116,10 @@ void Worker::ProcessBurst(bool patient) noexcept {
   const Traffic all{burst_.count, burst_.wire_bytes};
   received_.Add(all);
   flow_hashed_ = 0;
-  table_->filter->Match(burst_, scratch_);
+  filter::MatchScratch& scratch = *table_->scratch[number_];
+  table_->filter->Match(burst_, scratch);
   PacketSet wanted = 0;
-  for (const filter::JobMatch& match : scratch_.matches()) {
+  for (const filter::JobMatch& match : scratch.matches()) {
     JobPart& part = *table_->parts[number_][match.job];
     if (!part.Active()) continue;
     wanted |= match.packets;
@@ -162,7 +154,7 @@ void Worker::Capture(Job& job, JobPart& part, PacketSet packets, bool patient) n
 const std::uint64_t* Worker::FlowHashes(PacketSet packets) noexcept {
   // Several jobs may want them; each mixes in its own seed.
   if (const PacketSet missing = packets & ~flow_hashed_; missing != 0) {
-    FlowHashesPlaceholder(burst_, missing, flow_hash_);
+    filter::FlowHashes(burst_, missing, /*seed=*/0, flow_hash_);
     flow_hashed_ |= missing;
   }
   return flow_hash_;

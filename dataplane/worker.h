@@ -41,7 +41,6 @@
 namespace edgecap::dataplane {
 
 struct WorkerOptions {
-  std::uint32_t max_jobs = 64;
   std::uint64_t flush_interval_ns = 500'000'000;  // records wait no longer in a block
   std::uint32_t idle_sleep_us_max = 100;          // 0 never sleeps
 };
@@ -105,7 +104,6 @@ class Worker {
   const Clock& clock_;
 
   const JobTable* table_ = nullptr;
-  filter::MatchScratch scratch_;
   PacketSet flow_hashed_ = 0;  // packets of the burst whose flow_hash_ is known
   std::uint64_t flow_hash_[kBurstPacketsMax];
   Burst burst_;  // reused by every poll

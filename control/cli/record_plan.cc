@@ -105,7 +105,7 @@ dataplane::EngineOptions EngineOptionsOf(const RecordOptions& options) {
 
 dataplane::JobSpec JobOf(const RecordOptions& options, const filter::FilterSpec& filter) {
   dataplane::JobSpec job;
-  job.filter = filter;
+  if (filter != filter::FilterSpec{}) job.filter.filters = {filter};
   job.sampling = sampler::SamplingPolicy::OneIn(
       static_cast<std::uint32_t>(options.one_in.value_or(1)), options.seed.value_or(0));
   job.snaplen = static_cast<std::uint32_t>(options.snaplen.value_or(job.snaplen));

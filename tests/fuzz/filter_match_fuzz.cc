@@ -28,7 +28,7 @@ constexpr std::size_t kPacketBytesMax = 200;
 
 struct Traffic {
   testing::TestBurst burst;
-  std::vector<LayerKey> keys;
+  std::vector<FlowKey> keys;
 };
 
 void AddPacket(FuzzedDataProvider& input, Traffic& traffic) {
@@ -41,7 +41,7 @@ void AddPacket(FuzzedDataProvider& input, Traffic& traffic) {
     bytes[13] = (form & 2) != 0 ? 0x00 : 0xdd;
     bytes[14] = static_cast<std::uint8_t>((form & 2) != 0 ? 0x45 + ((form >> 2) & 1) : 0x60);
   }
-  traffic.keys.push_back(ParsePacket(bytes).layers[0]);
+  traffic.keys.push_back(ParsePacket(bytes));
   if ((form & 0x80) != 0) {
     const std::size_t head = std::min<std::size_t>(form & 0x7f, bytes.size());
     traffic.burst.AddPieces(bytes, {head, bytes.size() - head});
@@ -51,7 +51,7 @@ void AddPacket(FuzzedDataProvider& input, Traffic& traffic) {
 }
 
 // A prefix around the address of a packet, so that some match.
-Prefix PrefixOf(FuzzedDataProvider& input, const LayerKey& key, bool source) {
+Prefix PrefixOf(FuzzedDataProvider& input, const FlowKey& key, bool source) {
   Prefix prefix;
   prefix.v6 = key.ip_version == 6;
   std::memcpy(prefix.address.data(), (source ? key.source : key.destination).data(), 16);
@@ -70,8 +70,8 @@ PortRange PortsAround(FuzzedDataProvider& input, std::uint16_t port) {
           static_cast<std::uint16_t>(std::max(one, other))};
 }
 
-FilterSpec NextSpec(FuzzedDataProvider& input, const std::vector<LayerKey>& keys) {
-  const LayerKey& key = keys[input.ConsumeIntegral<std::uint8_t>() % keys.size()];
+FilterSpec NextSpec(FuzzedDataProvider& input, const std::vector<FlowKey>& keys) {
+  const FlowKey& key = keys[input.ConsumeIntegral<std::uint8_t>() % keys.size()];
   const std::uint8_t fields = input.ConsumeIntegral<std::uint8_t>();
   FilterSpec spec;
   if ((fields & 1) != 0) spec.source_address = PrefixOf(input, key, true);

@@ -28,7 +28,7 @@ inline bool PrefixHolds(const filter::Prefix& prefix, int version,
   return true;
 }
 
-inline bool Holds(const filter::FilterSpec& spec, const filter::LayerKey& key) {
+inline bool Holds(const filter::FilterSpec& spec, const filter::FlowKey& key) {
   const auto port_holds = [&](const std::optional<filter::PortRange>& range, std::uint16_t port) {
     return !range || (key.has_ports && range->first <= port && port <= range->last);
   };

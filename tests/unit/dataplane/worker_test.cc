@@ -61,7 +61,7 @@ class WorkerTest : public ::testing::Test {
     std::vector<std::unique_ptr<RxSource>> sources;
     sources.push_back(std::move(source));
     publisher_ = std::make_unique<JobPublisher>(1, NewTable({}));
-    worker_ = std::make_unique<Worker>(0, WorkerOptions{16, kSecond / 2, 0}, std::move(sources),
+    worker_ = std::make_unique<Worker>(0, WorkerOptions{kSecond / 2, 0}, std::move(sources),
                                        *publisher_, clock_);
     worker_->GoOnline();
   }
@@ -69,6 +69,7 @@ class WorkerTest : public ::testing::Test {
   struct Running {
     std::unique_ptr<pcapwriter::Stream> stream;
     std::unique_ptr<Job> job;
+    std::unique_ptr<sampler::RateLimit> rate;
     std::unique_ptr<JobPart> part;
     bool ended = false;
   };
@@ -100,14 +101,15 @@ class WorkerTest : public ::testing::Test {
     table->version = ++version_;
     table->parts.resize(1);
     table->retired = {retired};
-    std::vector<filter::FilterSpec> filters;
+    std::vector<std::shared_ptr<const filter::PreparedFilter>> filters;
     for (const Running& running : jobs_) {
       if (running.ended) continue;
-      filters.push_back(running.job->spec().filter);
+      filters.push_back(*filter::PreparedFilter::Prepare(running.job->spec().filter, {}));
       table->jobs.push_back(running.job.get());
       table->parts[0].push_back(running.part.get());
     }
     table->filter = *filter::CompiledFilter::Compile(filters);
+    table->scratch.push_back(*table->filter->NewScratch());
     return table;
   }
 
@@ -160,7 +162,7 @@ class WorkerTest : public ::testing::Test {
 
 JobSpec Wants(const char* field, const char* value) {
   JobSpec spec;
-  EXPECT_TRUE(spec.filter.Set(field, value).ok());
+  EXPECT_TRUE(spec.filter.filters.emplace_back().Set(field, value).ok());
   return spec;
 }
 
@@ -245,6 +247,28 @@ TEST_F(WorkerTest, SamplingComesBeforeTheLimit) {
   Running& job = Begin(spec);
   for (int i = 0; i < 10; ++i) worker_->PollOnce();
   EXPECT_EQ(DoorsOf(job), (Doors{640, 640, 576, 59, 0, 5}));
+}
+
+TEST_F(WorkerTest, AReservoirNeedsNoBlockAndSendsNoEndMarker) {
+  Make({Udp(53, 1500)}, {}, /*blocks=*/2);
+  Running& hog = Begin({});
+  for (int i = 0; i < 20; ++i) worker_->PollOnce();
+  EXPECT_GT(DoorsOf(hog).no_block, 0u);
+  JobSpec spec;
+  spec.sampling = sampler::SamplingPolicy::Reservoir(1);
+  spec.packet_limit = 100;
+  Running& job = Begin(spec);
+  for (int i = 0; i < 10; ++i) worker_->PollOnce();
+  clock_.Advance(kSecond);
+  worker_->Housekeep();
+  Drain();
+  End(job);
+  EXPECT_EQ(Drain(), 0u);
+  EXPECT_EQ(end_markers_, 0) << "control sends it, behind the sample";
+  EXPECT_EQ(job.part->matched.Value().packets, 640u);
+  EXPECT_EQ(job.part->reservoir->seen(), 640u);
+  EXPECT_EQ(job.part->Captured(), (Traffic{100, 150'000}));
+  EXPECT_FALSE(job.job->LimitReached());
 }
 
 TEST_F(WorkerTest, WithoutAFreeBlockPacketsAreCountedAndNothingElseHappens) {
@@ -334,6 +358,10 @@ TEST_F(WorkerTest, APollDoesNotAllocate) {
   Begin(sampled);
   Begin({});
   Begin(Wants("source_address", "10.0.0.0/8"));
+  Begin({.sampling = sampler::SamplingPolicy::Probability(0.1, 1)});
+  Begin({.sampling = sampler::SamplingPolicy::PerFlow(2, 1)});
+  Begin({.sampling = sampler::SamplingPolicy::Rate(1000, 10)});
+  Begin({.sampling = sampler::SamplingPolicy::Reservoir(1), .packet_limit = 500});
   worker_->PollOnce();
   counting = true;
   for (int i = 0; i < 200; ++i) {

@@ -209,5 +209,50 @@ TEST(PosixFileSystem, CutsAFileBackAndGoesOn) {
   EXPECT_TRUE(files.Remove(path).ok());
 }
 
+// Records of a stream without blocks, as control makes them.
+Tail TailOf(std::uint32_t packets) {
+  Tail tail;
+  tail.bytes = packets * kRecordBytes;
+  tail.data = std::make_unique<std::byte[]>(tail.bytes);
+  const RecordHeader header{1, 2, kPacketBytes, kPacketBytes};
+  for (std::uint32_t i = 0; i < packets; ++i) {
+    std::memcpy(tail.data.get() + i * kRecordBytes, &header, sizeof(header));
+  }
+  tail.traffic = {packets, packets * kPacketBytes};
+  return tail;
+}
+
+TEST_F(WriterTest, ATailComesBehindTheBlocks) {
+  Source source(*this, Plan(), 3);
+  source.Send(10);
+  source.stream.SetTail(TailOf(7));
+  source.builder.Finish();
+  ASSERT_TRUE(Closed(source.stream));
+  EXPECT_EQ(RecordsIn("/captures/id/edge-3-0.pcap"), 17u);
+  EXPECT_EQ(source.stream.Written(), (Traffic{17, 17 * kPacketBytes}));
+  EXPECT_EQ(source.stream.Info().packets, 17u);
+}
+
+TEST_F(WriterTest, ATailAloneMakesAShard) {
+  Source source(*this, Plan(), 3);
+  source.stream.SetTail(TailOf(7));
+  source.builder.Finish();
+  ASSERT_TRUE(Closed(source.stream));
+  EXPECT_EQ(RecordsIn("/captures/id/edge-3-0.pcap"), 7u);
+  EXPECT_TRUE(source.stream.Info().whole);
+}
+
+TEST_F(WriterTest, ATailThatDoesNotFitIsLostWholeAndCounted) {
+  files_.SetFreeBytes(sizeof(FileHeader) + 3 * kRecordBytes);
+  Source source(*this, Plan(), 3);
+  source.stream.SetTail(TailOf(7));
+  source.builder.Finish();
+  ASSERT_TRUE(Closed(source.stream));
+  EXPECT_EQ(source.stream.Lost().packets, 7u);
+  EXPECT_EQ(source.stream.Written().packets, 0u);
+  EXPECT_FALSE(source.stream.Error().ok());
+  EXPECT_EQ(RecordsIn("/captures/id/edge-3-0.pcap"), 0u);
+}
+
 }  // namespace
 }  // namespace edgecap::pcapwriter
