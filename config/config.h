@@ -33,8 +33,9 @@ struct DataplaneConfig {
   std::uint32_t memory_mb = 0;                    // of DPDK; 0: what the ports need
   std::vector<std::string> eal_args;
   std::uint32_t mbufs_per_port = 65536;
-  std::uint32_t mbuf_bytes = 2048;        // room for packet bytes in one buffer
-  std::uint32_t idle_sleep_us_max = 100;  // 0 never sleeps
+  std::uint32_t mbuf_bytes = 2048;          // room for packet bytes in one buffer
+  std::uint32_t idle_sleep_us_max = 100;    // 0 never sleeps
+  std::vector<std::string> local_prefixes;  // networks that are here; addresses in full
 };
 
 struct CaptureConfig {
@@ -49,17 +50,18 @@ struct CaptureConfig {
 // What one capture may ask for, and what it gets when it asks for nothing.
 struct LimitsConfig {
   std::uint32_t max_running = 64;     // captures at once
+  std::uint32_t max_rules = 16384;    // filters of all running captures together
   std::uint32_t max_finished = 1000;  // ended captures that are still listed
   std::uint32_t default_time_limit_s = 300;
   std::uint32_t max_time_limit_s = 86400;
   std::uint32_t simple_snaplen_bytes = 160;
-  std::uint32_t simple_one_in = 1000;
+  std::uint64_t simple_packet_limit = 10000;  // of a reservoir
 };
 
 struct ControlConfig {
   std::string socket = "/run/edgecap/edgecap.sock";
   std::string socket_group;  // besides root and the daemon's own user; empty: nobody else
-  std::uint64_t max_body_bytes = 65536;
+  std::uint64_t max_body_bytes = 8388608;
   std::uint32_t max_connections = 64;
 };
 

@@ -2,10 +2,14 @@
 
 #include "config/settings.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <concepts>
 #include <cstddef>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -85,6 +89,10 @@ constexpr Setting<Config> kSettings[] = {
      .field = FIELD(dataplane.idle_sleep_us_max),
      .rules = {.unit = "microseconds", .range = {0, 10000}},
      .meaning = "longest sleep of a worker without packets; 0: never sleeps"},
+    {.key = "dataplane.local_prefixes",
+     .field = FIELD(dataplane.local_prefixes),
+     .rules = {.range = {2, 49}, .form = TextForm::kPrefix, .entries = {0, 1024}},
+     .meaning = "networks that are here, for the filter fields local_*, remote_* and direction"},
     {.key = "capture.directory",
      .field = FIELD(capture.directory),
      .rules = {.range = {1, 2048}, .form = TextForm::kAbsolutePath},
@@ -111,8 +119,12 @@ constexpr Setting<Config> kSettings[] = {
      .meaning = "fdatasync each shard before it is given its name"},
     {.key = "limits.max_running",
      .field = FIELD(limits.max_running),
-     .rules = {.unit = "captures", .range = {1, 1024}},
+     .rules = {.unit = "captures", .range = {1, 4096}},
      .meaning = "captures at once"},
+    {.key = "limits.max_rules",
+     .field = FIELD(limits.max_rules),
+     .rules = {.unit = "filters", .range = {1, 32768}},
+     .meaning = "filters of all running captures together, those to exclude counted too"},
     {.key = "limits.max_finished",
      .field = FIELD(limits.max_finished),
      .rules = {.unit = "captures", .range = {1, 1000000}},
@@ -129,10 +141,10 @@ constexpr Setting<Config> kSettings[] = {
      .field = FIELD(limits.simple_snaplen_bytes),
      .rules = {.unit = "bytes", .range = {1, 262144}},
      .meaning = "bytes kept of each packet of a simple capture that does not say"},
-    {.key = "limits.simple_one_in",
-     .field = FIELD(limits.simple_one_in),
-     .rules = {.unit = "packets", .range = {1, 4294967295}},
-     .meaning = "a simple capture that does not say keeps one packet in this many"},
+    {.key = "limits.simple_packet_limit",
+     .field = FIELD(limits.simple_packet_limit),
+     .rules = {.unit = "packets", .range = {1, 100000000}},
+     .meaning = "size of a sample over a capture's whole time that does not say (a reservoir)"},
     {.key = "control.socket",
      .field = FIELD(control.socket),
      // sockaddr_un holds 108 bytes, the last of them zero.
@@ -166,6 +178,29 @@ std::string Join(const Texts& texts) {
     absl::StrAppend(&joined, joined.empty() ? "" : ", ", Abseil(text));
   }
   return joined;
+}
+
+// An address, or one with a length behind which all its bits are zero.
+bool IsPrefix(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  const bool v6 = address.find(':') != std::string::npos;
+  std::array<std::uint8_t, 16> bytes{};
+  if (address.find('\0') != std::string::npos ||
+      inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) != 1) {
+    return false;
+  }
+  if (slash == std::string_view::npos) return true;
+  const std::string_view digits = text.substr(slash + 1);
+  std::uint32_t length = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, length);
+  if (error != std::errc() || stop != end || length > (v6 ? 128 : 32)) return false;
+  if (digits.size() > 1 && digits.front() == '0') return false;
+  for (std::uint32_t bit = length; bit < 128; ++bit) {
+    if ((bytes[bit / 8] & (0x80 >> bit % 8)) != 0) return false;
+  }
+  return true;
 }
 
 // ---- The reference: type, default and allowed values, each by the type of the field ------------
@@ -232,6 +267,8 @@ bool Rules::Allow(std::string_view text) const {
     case TextForm::kAbsolutePath:
       if (!text.starts_with('/')) return false;
       break;
+    case TextForm::kPrefix:
+      return IsPrefix(text);
   }
   return std::ranges::none_of(text, [](unsigned char c) { return absl::ascii_iscntrl(c); });
 }
@@ -248,6 +285,8 @@ std::string Rules::AllowedTexts() const {
       return absl::StrCat(RangeText(range), " of A-Z a-z 0-9 . _ -, not beginning with a dot");
     case TextForm::kAbsolutePath:
       return absl::StrCat("absolute path of ", RangeText(range), " characters");
+    case TextForm::kPrefix:
+      return "network such as 10.0.0.0/8 or 2001:db8::/32 without bits behind its length";
     case TextForm::kPrintable:
       break;
   }

@@ -35,6 +35,7 @@ enum class TextForm {
   kPrintable,     // no control characters
   kName,          // letters, digits, '.', '_', '-'; no leading dot: safe as a part of a file name
   kAbsolutePath,  // printable, begins with '/'
+  kPrefix,        // an IP address, or a network: 10.0.0.0/8
 };
 
 // What a value may be. For a list these hold for each entry.

@@ -10,7 +10,9 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,15 +56,19 @@ struct Identity {
 struct Capture {
   std::string id;
   CaptureStatus status = CaptureStatus::kPending;
-  CaptureRequest request;  // complete
+  CaptureRequest request;           // complete, but for the filters that are omitted
+  std::size_t filters_omitted = 0;  // were many, and are not kept here
   std::uint64_t created_ns = 0;
   std::uint64_t started_ns = 0;
   std::uint64_t ended_ns = 0;
   bool stop_requested = false;
   std::string end_reason;
-  std::string error_message;  // names path and errno
+  // Names path and errno. With status success: the capture's files are whole, but its description
+  // (job.json) could not be written.
+  std::string error_message;
   JobLedger ledger;
-  std::uint64_t stored_bytes = 0;  // what byte_limit bounds
+  std::uint64_t stored_bytes = 0;        // what byte_limit bounds
+  std::optional<double> effective_rate;  // of the sampler: packets taken of those that matched
   std::vector<pcapwriter::ShardInfo> files;
 
   [[nodiscard]] bool Ended() const {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <span>
 #include <system_error>
 
 #include "base/check.h"
@@ -61,6 +62,20 @@ absl::StatusOr<std::string> CaptureDirectory::Make(std::string_view id) const {
     return probe;
   }
   return path;
+}
+
+absl::Status CaptureDirectory::WriteDescription(std::string_view id, std::string_view json) const {
+  const std::string directory = root_ + "/" + std::string(id);
+  const std::string hidden = directory + "/.job.json";
+  const auto write = [&]() -> absl::Status {
+    EDGECAP_ASSIGN_OR_RETURN(const auto file, files_.Create(hidden));
+    EDGECAP_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(json))));
+    EDGECAP_RETURN_IF_ERROR(file->Close());
+    return files_.Rename(hidden, directory + "/job.json", /*sync=*/false);
+  };
+  const absl::Status written = write();
+  if (!written.ok()) files_.Remove(hidden).IgnoreError();
+  return written;
 }
 
 absl::Status CaptureDirectory::Remove(std::string_view id) const {

@@ -27,6 +27,7 @@ class EngineJob final : public RunningJob {
   void End() override { engine_.End(*job_); }
   bool Closed() const override { return job_->Closed(); }
   JobLedger Ledger() const override { return job_->Ledger(); }
+  std::optional<double> EffectiveRate() const override { return job_->Sampling().effective_rate; }
   std::uint64_t StoredBytes() const override { return job_->StoredBytes(); }
   std::vector<pcapwriter::ShardInfo> Shards() const override { return job_->Shards(); }
 
@@ -42,6 +43,10 @@ class DataplaneCaptureEngine final : public CaptureEngine {
   absl::StatusOr<std::unique_ptr<RunningJob>> Begin(dataplane::JobSpec spec) override {
     EDGECAP_ASSIGN_OR_RETURN(std::shared_ptr<dataplane::Job> job, engine_.Begin(std::move(spec)));
     return std::make_unique<EngineJob>(engine_, std::move(job));
+  }
+
+  absl::StatusOr<std::string> Check(const dataplane::JobSpec& spec) const override {
+    return engine_.Check(spec);
   }
 
  private:

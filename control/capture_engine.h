@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,6 +48,9 @@ class RunningJob {
   [[nodiscard]] virtual bool Closed() const = 0;
 
   [[nodiscard]] virtual JobLedger Ledger() const = 0;
+
+  // Packets that the sampler takes of those that match; nothing while none has matched.
+  [[nodiscard]] virtual std::optional<double> EffectiveRate() const = 0;
   [[nodiscard]] virtual std::uint64_t StoredBytes() const = 0;
   [[nodiscard]] virtual std::vector<pcapwriter::ShardInfo> Shards() const = 0;
 };
@@ -57,6 +62,10 @@ class CaptureEngine {
   // Errors: those of dataplane::Engine::Begin().
   [[nodiscard]] virtual absl::StatusOr<std::unique_ptr<RunningJob>> Begin(
       dataplane::JobSpec spec) = 0;
+
+  // What Begin() would say of the job, without starting anything: the program of its filter in
+  // words, or the error.
+  [[nodiscard]] virtual absl::StatusOr<std::string> Check(const dataplane::JobSpec& spec) const = 0;
 };
 
 // The real one; `engine` outlives it and its jobs.

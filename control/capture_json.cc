@@ -5,144 +5,24 @@
 #include <ctime>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
-#include <span>
 #include <utility>
 
 #include "base/clock.h"
-#include "base/status_macros.h"
+#include "control/filter_json.h"
+#include "control/json_text.h"
 #include "control/ledger_json.h"
 
 namespace edgecap::control {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr int kJsonIndent = -1;  // one line
-constexpr std::size_t kDepthMax = 8;
-constexpr std::size_t kShownCharsMax = 80;
-
-std::string Dump(const Json& json) {
-  return json.dump(kJsonIndent, ' ', false, Json::error_handler_t::replace);
-}
-
-// A value as it is shown in a message.
-std::string Shown(const Json& value) {
-  std::string text = Dump(value);
-  if (text.size() > kShownCharsMax) {
-    std::size_t end = kShownCharsMax;
-    while ((text[end] & 0xC0) == 0x80) --end;  // not in the middle of a UTF-8 sequence
-    text.resize(end);
-    text += "...";
-  }
-  return text;
-}
-
-// What the JSON library would pass over in silence: it keeps the last of two equal keys, and goes
-// as deep as it is led.
-class StructureCheck {
- public:
-  explicit StructureCheck(std::vector<Violation>& violations) : violations_(violations) {}
-
-  bool operator()(int, Json::parse_event_t event, Json& parsed) {
-    using Event = Json::parse_event_t;
-    switch (event) {
-      case Event::object_start:
-      case Event::array_start:
-        levels_.emplace_back();
-        return DeepEnough();
-      case Event::object_end:
-      case Event::array_end:
-        levels_.pop_back();
-        return true;
-      case Event::key:
-        NoteKey(parsed.get_ref<const std::string&>());
-        return true;
-      case Event::value:
-        return true;
-    }
-    return true;
-  }
-
- private:
-  struct Level {
-    std::set<std::string> keys;
-    std::string current;
-  };
-
-  bool DeepEnough() {
-    if (levels_.size() <= kDepthMax) return true;
-    if (!reported_depth_) {
-      violations_.push_back({Path(), "the body is nested deeper than " + std::to_string(kDepthMax) +
-                                         " levels: a capture request needs two"});
-    }
-    reported_depth_ = true;
-    return false;
-  }
-
-  void NoteKey(const std::string& key) {
-    levels_.back().current = key;
-    if (!levels_.back().keys.insert(key).second) {
-      violations_.push_back(
-          {Path(), "field " + Shown(Json(Path())) + " is given more than once: give it once"});
-    }
-  }
-
-  std::string Path() const {
-    std::string path;
-    for (const Level& level : levels_) {
-      if (level.current.empty()) continue;
-      if (!path.empty()) path += '.';
-      path += level.current;
-    }
-    return path;
-  }
-
-  std::vector<Violation>& violations_;
-  std::vector<Level> levels_;
-  bool reported_depth_ = false;
-};
-
-// The parser's own words, without the exception's number in brackets.
-std::string WithoutTag(std::string_view what) {
-  const std::size_t end = what.find("] ");
-  return std::string(end == std::string_view::npos ? what : what.substr(end + 2));
-}
-
-std::optional<Json> ParseJson(std::string_view body, std::vector<Violation>& violations) {
-  constexpr std::string_view kExample = R"({"type": "full", "time_limit": 60})";
-  if (body.empty()) {
-    violations.push_back(
-        {"", "the body is empty: send a JSON object such as " + std::string(kExample)});
-    return std::nullopt;
-  }
-  Json root;
-  try {
-    root = Json::parse(body, Json::parser_callback_t(StructureCheck(violations)));
-  } catch (const Json::exception& error) {
-    violations.push_back({"", "the body is not JSON: " + WithoutTag(error.what())});
-    return std::nullopt;
-  }
-  if (!violations.empty()) return std::nullopt;
-  if (!root.is_object()) {
-    violations.push_back({"", "the body must be a JSON object such as " + std::string(kExample) +
-                                  ", not " + Shown(root)});
-    return std::nullopt;
-  }
-  return root;
-}
-
-std::string FieldList(std::span<const std::string_view> names) {
-  std::string text;
-  for (std::string_view name : names) {
-    if (!text.empty()) text += ", ";
-    text += name;
-  }
-  return text;
-}
+constexpr std::string_view kExample = R"({"type": "full", "time_limit": 60})";
+constexpr std::size_t kViolationsMax = 100;
+constexpr std::size_t kListedFiltersMax = 16;  // of one capture in a list of captures
 
 class RequestReader {
  public:
@@ -153,18 +33,11 @@ class RequestReader {
     if (!root.contains("type")) {
       Report("type", R"(type is missing: give "type": "simple" or "type": "full")");
     }
-    for (const auto& [name, value] : root.items()) {
-      if (name == "type") {
-        ReadType(value);
-      } else if (name == "filter") {
-        ReadFilter(value);
-      } else if (const NumberField* field = FindNumber(name); field != nullptr) {
-        ReadNumber(*field, value);
-      } else {
-        Report(name, "there is no field " + Shown(Json(name)) + ": a request may have " +
-                         FieldList(Names()));
-      }
-    }
+    for (const auto& [name, value] : root.items()) ReadField(name, value);
+    const std::size_t violations = parsed_.violations.size();
+    filter::CaptureFilter filter = ReadCaptureFilter(root, parsed_.violations);
+    // What could not be read is not judged any further.
+    if (parsed_.violations.size() == violations) parsed_.request.filter = std::move(filter);
   }
 
  private:
@@ -172,15 +45,29 @@ class RequestReader {
     parsed_.violations.push_back({std::move(field), std::move(message)});
   }
 
-  const NumberField* FindNumber(std::string_view name) const {
-    const auto found = std::ranges::find(fields_, name, &NumberField::name);
-    return found == fields_.end() ? nullptr : &*found;
+  std::vector<std::string_view> Names() const {
+    std::vector<std::string_view> names = {"type"};
+    for (const std::string_view name : FilterFields()) names.push_back(name);
+    for (const auto& field : fields_) names.push_back(field.name);
+    for (const std::string_view name : SamplingFields()) names.push_back(name);
+    names.push_back("dry_run");
+    return names;
   }
 
-  std::vector<std::string_view> Names() const {
-    std::vector<std::string_view> names = {"type", "filter"};
-    for (const NumberField& field : fields_) names.push_back(field.name);
-    return names;
+  void ReadField(const std::string& name, const Json& value) {
+    SamplingRequest& sampling = parsed_.request.sampling;
+    if (name == "type") return ReadType(value);
+    if (name == "dry_run") return ReadFlag(name, value, parsed_.dry_run);
+    if (name == "reservoir") return ReadFlag(name, value, sampling.reservoir);
+    if (name == "probability") return ReadProbability(value);
+    if (ReadNumber(fields_, parsed_.request, name, value)) return;
+    if (ReadNumber(SamplingNumberFields(), sampling, name, value)) return;
+    if (std::ranges::count(FilterFields(), name) != 0) return;  // read together
+    // A body of a million unknown fields gets a short answer.
+    if (parsed_.violations.size() >= kViolationsMax) return;
+    const std::string shown = ShownText(name);
+    Report(shown.substr(1, shown.size() - 2),
+           "there is no field " + shown + ": a request may have " + JoinNames(Names()));
   }
 
   void ReadType(const Json& value) {
@@ -193,59 +80,65 @@ class RequestReader {
     Report("type", R"(type must be "simple" or "full", not )" + Shown(value));
   }
 
-  void ReadNumber(const NumberField& field, const Json& value) {
-    if (value.is_number_unsigned()) {
-      parsed_.request.*field.value = value.get<std::uint64_t>();
+  void ReadFlag(const std::string& name, const Json& value, bool& flag) {
+    if (value.is_boolean()) {
+      flag = value.get<bool>();
     } else {
-      Report(std::string(field.name), field.RangeMessage(Shown(value)));
+      Report(name, name + " must be true or false, not " + Shown(value));
     }
   }
 
-  void ReadFilter(const Json& filter) {
-    if (!filter.is_object()) {
-      Report("filter",
-             R"(filter must be an object such as {"protocol": "tcp"}, not )" + Shown(filter));
-      return;
-    }
-    for (const auto& [name, value] : filter.items()) {
-      if (!value.is_string() && !value.is_number_integer()) {
-        Report("filter." + name, "filter field " + Shown(Json(name)) +
-                                     " must be a string or a whole number, not " + Shown(value));
-        continue;
-      }
-      const std::string text = value.is_string() ? value.get<std::string>() : Dump(value);
-      if (absl::Status set = parsed_.request.filter.Set(name, text); !set.ok()) {
-        Report("filter." + name, MessageOf(set));
-      }
+  void ReadProbability(const Json& value) {
+    if (value.is_number()) {
+      parsed_.request.sampling.probability = value.get<double>();
+    } else {
+      Report("probability", ProbabilityMessage(Shown(value)));
     }
   }
 
-  const std::vector<NumberField> fields_;
+  template <typename Fields, typename Owner>
+  bool ReadNumber(const Fields& fields, Owner& owner, std::string_view name, const Json& value) {
+    const auto field = std::ranges::find(fields, name, &NumberField<Owner>::name);
+    if (field == std::ranges::end(fields)) return false;
+    if (value.is_number_unsigned()) {
+      owner.*(field->value) = value.get<std::uint64_t>();
+    } else {
+      Report(std::string(name), field->RangeMessage(Shown(value)));
+    }
+    return true;
+  }
+
+  const std::vector<NumberField<CaptureRequest>> fields_;
   ParsedRequest& parsed_;
 };
 
-Json FilterObject(const filter::FilterSpec& filter) {
-  Json object = Json::object();
-  for (std::string_view name : filter::FilterSpec::FieldNames()) {
-    if (std::optional<std::string> text = filter.Get(name)) object[std::string(name)] = *text;
-  }
-  return object;
-}
-
+// The request's fields, without its type.
 void PutRequest(const CaptureRequest& request, Json& object) {
-  const auto put = [&object](const char* name, const std::optional<std::uint64_t>& value) {
+  const auto put = [&object](const char* name, const auto& value) {
     if (value) object[name] = *value;
   };
   put("time_limit", request.time_limit_s);
   put("packet_limit", request.packet_limit);
   put("byte_limit", request.byte_limit);
   put("snaplen", request.snaplen);
-  put("one_in", request.one_in);
-  put("seed", request.seed);
-  object["filter"] = FilterObject(request.filter);
+  put("one_in", request.sampling.one_in);
+  put("probability", request.sampling.probability);
+  put("per_flow", request.sampling.per_flow);
+  put("rate", request.sampling.rate);
+  put("rate_burst", request.sampling.rate_burst);
+  if (request.sampling.reservoir) object["reservoir"] = true;
+  put("seed", request.sampling.seed);
 }
 
-Json CaptureObject(const Capture& capture, const Identity& identity) {
+Json SamplingObject(const Capture& capture) {
+  Json object = {{"method", sampler::NameOf(MethodOf(capture.request.sampling))},
+                 {"effective_rate", nullptr}};
+  if (capture.effective_rate) object["effective_rate"] = *capture.effective_rate;
+  return object;
+}
+
+// A capture with more filters than `filters_max` shows only how many there are.
+Json CaptureObject(const Capture& capture, const Identity& identity, std::size_t filters_max) {
   Json object = {{"id", capture.id},
                  {"type", ToString(capture.request.type)},
                  {"status", ToString(capture.status)},
@@ -255,6 +148,14 @@ Json CaptureObject(const Capture& capture, const Identity& identity) {
   if (capture.started_ns != 0) object["started"] = Rfc3339(capture.started_ns);
   if (capture.ended_ns != 0) object["ended"] = Rfc3339(capture.ended_ns);
   PutRequest(capture.request, object);
+  const std::size_t filters =
+      capture.request.filter.filters.size() + capture.request.filter.exclude.size();
+  if (capture.filters_omitted != 0 || filters > filters_max) {
+    object["filters_omitted"] = filters + capture.filters_omitted;
+  } else {
+    PutCaptureFilter(capture.request.filter, object);
+  }
+  object["sampling"] = SamplingObject(capture);
   object["stop_requested"] = capture.stop_requested;
   if (capture.Ended()) object["end_reason"] = capture.end_reason;
   if (!capture.error_message.empty()) object["error_message"] = capture.error_message;
@@ -270,26 +171,34 @@ Json CaptureObject(const Capture& capture, const Identity& identity) {
 
 ParsedRequest ParseCaptureRequest(std::string_view body, const config::LimitsConfig& limits) {
   ParsedRequest parsed;
-  const std::optional<Json> root = ParseJson(body, parsed.violations);
+  const std::optional<Json> root = ParseObject(body, kExample, parsed.violations);
   if (!root.has_value()) return parsed;
   RequestReader(limits, parsed).Read(*root);
   const bool type_known =
       std::ranges::none_of(parsed.violations, [](const Violation& v) { return v.field == "type"; });
   for (Violation& violation : Validate(parsed.request, limits)) {
     // Without a type nobody knows what the request may not have.
-    const bool depends_on_type = violation.field == "one_in" || violation.field == "seed";
+    const bool depends_on_type = std::ranges::count(SamplingFields(), violation.field) != 0;
     if (type_known || !depends_on_type) parsed.violations.push_back(std::move(violation));
   }
   return parsed;
 }
 
 std::string CaptureJson(const Capture& capture, const Identity& identity) {
-  return Dump(CaptureObject(capture, identity)) + "\n";
+  return Dump(CaptureObject(capture, identity, std::numeric_limits<std::size_t>::max())) + "\n";
+}
+
+std::string DryRunJson(const CaptureRequest& request, std::string_view program) {
+  Json object = {{"type", ToString(request.type)}};
+  PutRequest(request, object);
+  PutCaptureFilter(request.filter, object);
+  return Dump({{"dry_run", true}, {"request", std::move(object)}, {"program", program}}) + "\n";
 }
 
 std::string CapturesJson(const std::vector<Capture>& captures, const Identity& identity) {
   Json list = Json::array();
-  for (const Capture& capture : captures) list.push_back(CaptureObject(capture, identity));
+  for (const Capture& capture : captures)
+    list.push_back(CaptureObject(capture, identity, kListedFiltersMax));
   return Dump({{"captures", std::move(list)}}) + "\n";
 }
 

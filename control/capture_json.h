@@ -19,6 +19,7 @@ namespace edgecap::control {
 
 struct ParsedRequest {
   CaptureRequest request;             // meaningful when there are no violations
+  bool dry_run = false;               // only judge it, start nothing
   std::vector<Violation> violations;  // all that were found, also those of Validate()
 };
 
@@ -27,9 +28,16 @@ struct ParsedRequest {
 [[nodiscard]] ParsedRequest ParseCaptureRequest(std::string_view body,
                                                 const config::LimitsConfig& limits);
 
+// The request's fields as they were asked for, the filter always as `filters` and `exclude`; what
+// came of it; and "sampling": {"method": "reservoir", "effective_rate": 0.01}, where the rate is
+// null while nothing has matched.
 [[nodiscard]] std::string CaptureJson(const Capture& capture, const Identity& identity);
 
-// {"captures": [...]} in the order given.
+// {"dry_run": true, "request": {...}, "program": "..."}
+[[nodiscard]] std::string DryRunJson(const CaptureRequest& request, std::string_view program);
+
+// {"captures": [...]} in the order given. Of a capture with more than 16 filters the list has
+// "filters_omitted", their number, in place of `filters` and `exclude`.
 [[nodiscard]] std::string CapturesJson(const std::vector<Capture>& captures,
                                        const Identity& identity);
 

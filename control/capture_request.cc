@@ -3,10 +3,12 @@
 #include "control/capture_request.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
+#include <string>
 #include <utility>
 
-#include "base/status_macros.h"
+#include "control/filter_json.h"
 #include "control/random.h"
 #include "dataplane/job.h"
 
@@ -16,45 +18,62 @@ std::string_view ToString(CaptureType type) {
   return type == CaptureType::kSimple ? "simple" : "full";
 }
 
-std::string NumberField::RangeMessage(std::string_view value_text) const {
-  std::string text(name);
-  text += " must be a whole number";
-  if (!unit.empty()) text += " of " + std::string(unit);
-  text += " from " + std::to_string(min) + " to " + std::to_string(max) + ", not ";
-  text += value_text;
-  return text;
+namespace {
+
+using sampler::SamplingMethod;
+
+// A full capture takes every packet; a sample over the whole time is counted in packets.
+void ValidateSampling(const CaptureRequest& request, std::vector<Violation>& violations) {
+  if (request.type == CaptureType::kFull) {
+    for (const std::string_view name : GivenFields(request.sampling)) {
+      violations.push_back({std::string(name), std::string(name) +
+                                                   " is for sampling, which a full capture does "
+                                                   "not do: leave it out, or ask for type "
+                                                   "\"simple\""});
+    }
+    return;
+  }
+  ValidateSampling(request.sampling, violations);
+  const SamplingMethod method = MethodOf(request.sampling);
+  const bool reservoir = method == SamplingMethod::kReservoir || method == SamplingMethod::kAll;
+  if (reservoir && request.byte_limit) {
+    violations.push_back(
+        {"byte_limit", "byte_limit " + std::to_string(*request.byte_limit) +
+                           " is not for a sample over the whole time (reservoir), the default of "
+                           "a simple capture: use packet_limit and snaplen, or sample by one_in, "
+                           "probability, per_flow or rate"});
+  }
 }
 
-std::vector<NumberField> NumberFields(const config::LimitsConfig& limits) {
+}  // namespace
+
+std::vector<NumberField<CaptureRequest>> NumberFields(const config::LimitsConfig& limits) {
   constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
-  constexpr std::uint64_t kAny32 = std::numeric_limits<std::uint32_t>::max();
   return {
-      {"time_limit", &CaptureRequest::time_limit_s, 1, limits.max_time_limit_s, "seconds", false},
-      {"packet_limit", &CaptureRequest::packet_limit, 1, kAny, "packets", false},
-      {"byte_limit", &CaptureRequest::byte_limit, 1, kAny, "bytes", false},
-      {"snaplen", &CaptureRequest::snaplen, 1, dataplane::kSnaplenMax, "bytes", false},
-      {"one_in", &CaptureRequest::one_in, 1, kAny32, "", true},
-      {"seed", &CaptureRequest::seed, 0, kAny, "", true},
+      {"time_limit", &CaptureRequest::time_limit_s, 1, limits.max_time_limit_s, "seconds"},
+      {"packet_limit", &CaptureRequest::packet_limit, 1, kAny, "packets"},
+      {"byte_limit", &CaptureRequest::byte_limit, 1, kAny, "bytes"},
+      {"snaplen", &CaptureRequest::snaplen, 1, dataplane::kSnaplenMax, "bytes"},
   };
 }
 
 std::vector<Violation> Validate(const CaptureRequest& request, const config::LimitsConfig& limits) {
   std::vector<Violation> violations;
-  for (const NumberField& field : NumberFields(limits)) {
+  for (const NumberField<CaptureRequest>& field : NumberFields(limits)) {
     const std::optional<std::uint64_t>& value = request.*field.value;
-    if (!value.has_value()) continue;
-    const std::string name(field.name);
-    if (field.simple_only && request.type != CaptureType::kSimple) {
-      violations.push_back({name, name + " " + std::to_string(*value) +
-                                      " is for sampling, which a full capture does not do: leave "
-                                      "it out, or ask for type \"simple\""});
-    } else if (*value < field.min || *value > field.max) {
-      violations.push_back({name, field.RangeMessage(std::to_string(*value))});
-    }
+    if (!value.has_value() || field.Allows(*value)) continue;
+    violations.push_back({std::string(field.name), field.RangeMessage(std::to_string(*value))});
   }
-  if (absl::Status valid = request.filter.Validate(); !valid.ok()) {
-    violations.push_back({"filter", MessageOf(valid)});
+  ValidateSampling(request, violations);
+  const std::size_t rules = request.filter.filters.size() + request.filter.exclude.size();
+  if (rules > limits.max_rules) {
+    violations.push_back({"filters", std::to_string(rules) +
+                                         " filters are more than limits.max_rules, " +
+                                         std::to_string(limits.max_rules) +
+                                         ", allows: join some into lists and ranges"});
+    return violations;
   }
+  ValidateFilter(request.filter, violations);
   return violations;
 }
 
@@ -66,18 +85,16 @@ CaptureRequest WithDefaults(CaptureRequest request, const config::LimitsConfig& 
   if (!request.snaplen) {
     request.snaplen = simple ? limits.simple_snaplen_bytes : dataplane::kSnaplenMax;
   }
-  if (simple && !request.one_in) request.one_in = limits.simple_one_in;
-  if (simple && !request.seed) request.seed = RandomSeed();
-  return request;
-}
-
-std::string JoinMessages(const std::vector<Violation>& violations) {
-  std::string text;
-  for (const Violation& violation : violations) {
-    if (!text.empty()) text += "; ";
-    text += violation.message;
+  if (!simple) return request;
+  SamplingRequest& sampling = request.sampling;
+  sampling = WithDefaults(sampling);
+  if (MethodOf(sampling) == SamplingMethod::kAll) sampling.reservoir = true;
+  if (sampling.reservoir && !request.packet_limit) {
+    request.packet_limit = limits.simple_packet_limit;
   }
-  return text;
+  // A rate has nothing random.
+  if (!sampling.seed && MethodOf(sampling) != SamplingMethod::kRate) sampling.seed = RandomSeed();
+  return request;
 }
 
 }  // namespace edgecap::control

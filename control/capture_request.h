@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a client asks of a capture, whichever API it came through, and the rules it is held to.
-// Every number a request may carry is one row of NumberFields(): its range, its unit and whom it is
-// for are stated there and nowhere else.
+// Every number a request may carry is one row of NumberFields() or SamplingNumberFields(): its
+// range, its unit and whom it is for are stated there and nowhere else.
 //
 // Life cycle: an API's codec fills a CaptureRequest; Validate() names everything that is wrong with
 // it; WithDefaults() makes it complete.
@@ -13,11 +13,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/config.h"
+#include "control/sampling_request.h"
+#include "control/violation.h"
 #include "filter/filter_spec.h"
 
 namespace edgecap::control {
@@ -30,44 +31,27 @@ enum class CaptureType { kSimple, kFull };
 // Optional fields that are not set take the configuration's value, or mean "no limit".
 struct CaptureRequest {
   CaptureType type = CaptureType::kFull;
-  filter::FilterSpec filter;
+  filter::CaptureFilter filter;
   std::optional<std::uint64_t> time_limit_s;
-  std::optional<std::uint64_t> packet_limit;
+  std::optional<std::uint64_t> packet_limit;  // with a reservoir: the size of the sample
   std::optional<std::uint64_t> byte_limit;
   std::optional<std::uint64_t> snaplen;
-  std::optional<std::uint64_t> one_in;  // simple only
-  std::optional<std::uint64_t> seed;    // simple only
+  SamplingRequest sampling;  // simple only
+
+  friend bool operator==(const CaptureRequest&, const CaptureRequest&) = default;
 };
 
-// One thing that is wrong with a request.
-struct Violation {
-  std::string field;    // "time_limit", "filter.source_port"
-  std::string message;  // names field, value and the way out
-};
+[[nodiscard]] std::vector<NumberField<CaptureRequest>> NumberFields(
+    const config::LimitsConfig& limits);
 
-struct NumberField {
-  std::string_view name;
-  std::optional<std::uint64_t> CaptureRequest::*value;
-  std::uint64_t min = 0;
-  std::uint64_t max = 0;
-  std::string_view unit;  // plural, may be empty
-  bool simple_only = false;
-
-  // "time_limit must be a whole number of seconds from 1 to 86400, not 0".
-  [[nodiscard]] std::string RangeMessage(std::string_view value_text) const;
-};
-
-[[nodiscard]] std::vector<NumberField> NumberFields(const config::LimitsConfig& limits);
-
-// Everything that is wrong; empty when the request can be run.
+// Everything that is wrong; empty when the request can be run. Of a filter only the first
+// contradiction is named.
 [[nodiscard]] std::vector<Violation> Validate(const CaptureRequest& request,
                                               const config::LimitsConfig& limits);
 
-// The request as it will run: every field set that has a default, the seed drawn at random.
+// The request as it will run: every field set that has a default, the seed drawn at random. A
+// simple capture that does not say how it samples has a reservoir.
 [[nodiscard]] CaptureRequest WithDefaults(CaptureRequest request,
                                           const config::LimitsConfig& limits);
-
-// The messages, one after another.
-[[nodiscard]] std::string JoinMessages(const std::vector<Violation>& violations);
 
 }  // namespace edgecap::control

@@ -23,6 +23,8 @@
 #include "control/routes_native.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/engine.h"
+#include "filter/filter_context.h"
+#include "filter/filter_spec.h"
 #include "pcapwriter/file_system.h"
 
 namespace edgecap::control {
@@ -64,8 +66,22 @@ dataplane::EngineOptions EngineOptionsOf(const config::Config& config) {
   options.writer_threads = config.capture.writer_threads;
   options.idle_sleep_us_max = config.dataplane.idle_sleep_us_max;
   options.max_jobs = config.limits.max_running;
+  options.max_rules = config.limits.max_rules;
   options.sync = config.capture.sync;
   return options;
+}
+
+// What filters can refer to: the networks that are here, and the ports by name.
+absl::StatusOr<filter::FilterContext> FilterContextOf(const config::DataplaneConfig& config,
+                                                      const dataplane::Dataplane& dataplane) {
+  filter::FilterContext context;
+  std::string prefixes;
+  for (const std::string& prefix : config.local_prefixes) prefixes += prefix + ";";
+  if (!prefixes.empty()) {
+    EDGECAP_ASSIGN_OR_RETURN(context.local_prefixes, filter::ParseAddressSet(prefixes));
+  }
+  for (const PortLedger& port : dataplane.Ports()) context.port_names.push_back(port.name);
+  return context;
 }
 
 }  // namespace
@@ -106,12 +122,15 @@ absl::Status Daemon::Impl::Start() {
   EDGECAP_RETURN_IF_ERROR(directory.CheckWritable());
 
   EDGECAP_ASSIGN_OR_RETURN(dataplane, dataplane::Dataplane::Start(config.dataplane));
+  dataplane::EngineOptions engine_options = EngineOptionsOf(config);
+  EDGECAP_ASSIGN_OR_RETURN(engine_options.filter_context,
+                           FilterContextOf(config.dataplane, *dataplane));
   EDGECAP_ASSIGN_OR_RETURN(
-      engine, dataplane::Engine::Start(EngineOptionsOf(config), dataplane->TakeWorkers(),
+      engine, dataplane::Engine::Start(engine_options, dataplane->TakeWorkers(),
                                        pcapwriter::PosixFileSystem(), dataplane->clock()));
   capture_engine = MakeCaptureEngine(*engine);
   jobs = std::make_unique<JobManager>(*capture_engine, dataplane->clock(), std::move(directory),
-                                      config.limits, identity.machine);
+                                      config.limits, identity);
   routes =
       std::make_unique<NativeRoutes>(*jobs, config.limits, identity, [this] { return Stats(); });
   HttpServerOptions options;

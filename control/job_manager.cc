@@ -9,17 +9,18 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "control/capture_json.h"
 #include "control/random.h"
 
 namespace edgecap::control {
 
 JobManager::JobManager(CaptureEngine& engine, const Clock& clock, CaptureDirectory directory,
-                       const config::LimitsConfig& limits, std::string machine)
+                       const config::LimitsConfig& limits, Identity identity)
     : engine_(engine),
       clock_(clock),
       directory_(std::move(directory)),
       limits_(limits),
-      machine_(std::move(machine)) {}
+      identity_(std::move(identity)) {}
 
 absl::StatusOr<Capture> JobManager::Create(const CaptureRequest& request) {
   if (const std::vector<Violation> violations = Validate(request, limits_); !violations.empty()) {
@@ -53,17 +54,27 @@ absl::StatusOr<Capture> JobManager::Create(const CaptureRequest& request) {
   return Picture(*entries_.back());
 }
 
+absl::StatusOr<DryRun> JobManager::Check(const CaptureRequest& request) const {
+  if (const std::vector<Violation> violations = Validate(request, limits_); !violations.empty()) {
+    return absl::InvalidArgumentError(JoinMessages(violations));
+  }
+  DryRun dry_run;
+  dry_run.request = WithDefaults(request, limits_);
+  EDGECAP_ASSIGN_OR_RETURN(dry_run.program,
+                           engine_.Check(Plan(dry_run.request, directory_.root())));
+  return dry_run;
+}
+
 dataplane::JobSpec JobManager::Plan(const CaptureRequest& request, std::string directory) const {
   dataplane::JobSpec spec;
-  if (request.filter != filter::FilterSpec{}) spec.filter.filters = {request.filter};
-  spec.sampling = sampler::SamplingPolicy::OneIn(
-      static_cast<std::uint32_t>(request.one_in.value_or(1)), request.seed.value_or(0));
+  spec.filter = request.filter;
+  spec.sampling = PolicyOf(request.sampling);
   spec.snaplen = static_cast<std::uint32_t>(*request.snaplen);
   spec.packet_limit = request.packet_limit.value_or(0);
   spec.byte_limit = request.byte_limit.value_or(0);
   spec.time_limit_ns = *request.time_limit_s * kNsPerSecond;
   spec.shards.directory = std::move(directory);
-  spec.shards.machine = machine_;
+  spec.shards.machine = identity_.machine;
   return spec;
 }
 
@@ -163,6 +174,7 @@ Capture JobManager::Picture(const Entry& entry) {
   if (entry.job != nullptr) {
     capture.ledger = entry.job->Ledger();
     capture.stored_bytes = entry.job->StoredBytes();
+    capture.effective_rate = entry.job->EffectiveRate();
     capture.files = entry.job->Shards();
   }
   return capture;
@@ -188,6 +200,12 @@ void JobManager::Conclude(Entry& entry) {
   }
   entry.job.reset();
   --running_;
+  // Without it the capture is no worse: its files are whole, and the list still has the rest.
+  const absl::Status described =
+      directory_.WriteDescription(capture.id, CaptureJson(capture, identity_));
+  if (!described.ok() && capture.error_message.empty()) {
+    capture.error_message = MessageOf(described);
+  }
 }
 
 void JobManager::ForgetOldest() {
@@ -196,6 +214,23 @@ void JobManager::ForgetOldest() {
       return entry->job != nullptr ? ~std::uint64_t{0} : entry->capture.ended_ns;
     };
     entries_.erase(std::ranges::min_element(entries_, {}, ended_at));
+  }
+  OmitFilters();
+}
+
+// A capture's filters may take megabytes, a thousand captures' gigabytes.
+void JobManager::OmitFilters() {
+  std::size_t kept = 0;
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    Capture& capture = (*entry)->capture;
+    if (!capture.Ended()) continue;
+    filter::CaptureFilter& filter = capture.request.filter;
+    const std::size_t filters = filter.filters.size() + filter.exclude.size();
+    kept += filters;
+    if (kept <= limits_.max_rules) continue;
+    kept -= filters;
+    capture.filters_omitted += filters;
+    filter = {};
   }
 }
 

@@ -3,6 +3,8 @@
 // The one owner of all captures: takes requests, starts and ends jobs, keeps what came of them.
 // A request is validated as a whole before anything is started; an ended capture stays listed until
 // limits.max_finished others have ended after it (its files stay longer, until they are deleted).
+// Of the filters of ended captures the newest limits.max_rules are kept; job.json, which is written
+// beside the files when a capture has ended, has them all.
 //
 // Life cycle: Tick() is called every few milliseconds while HasRunning(); Shutdown() last, before
 // the engine is stopped.
@@ -27,11 +29,17 @@
 
 namespace edgecap::control {
 
+// What a request would start.
+struct DryRun {
+  CaptureRequest request;  // complete
+  std::string program;     // of its filter, in words
+};
+
 class JobManager {
  public:
   // `engine` and `clock` outlive the manager.
   JobManager(CaptureEngine& engine, const Clock& clock, CaptureDirectory directory,
-             const config::LimitsConfig& limits, std::string machine);
+             const config::LimitsConfig& limits, Identity identity);
   JobManager(const JobManager&) = delete;
   JobManager& operator=(const JobManager&) = delete;
 
@@ -42,6 +50,11 @@ class JobManager {
   //   kResourceExhausted   limits.max_running captures run already
   //   kUnavailable         the directory cannot be written; names path and errno
   [[nodiscard]] absl::StatusOr<Capture> Create(const CaptureRequest& request);
+
+  // What Create() would run now. Starts nothing, makes no file.
+  //
+  // Errors: those of Create(), but for limits.max_running and the directory.
+  [[nodiscard]] absl::StatusOr<DryRun> Check(const CaptureRequest& request) const;
 
   // Errors: kNotFound.
   [[nodiscard]] absl::StatusOr<Capture> Get(std::string_view id) const;
@@ -82,12 +95,13 @@ class JobManager {
   void End(Entry& entry, std::string_view reason);
   void Conclude(Entry& entry);
   void ForgetOldest();
+  void OmitFilters();
 
   CaptureEngine& engine_;
   const Clock& clock_;
   const CaptureDirectory directory_;
   const config::LimitsConfig limits_;
-  const std::string machine_;
+  const Identity identity_;
   std::vector<std::unique_ptr<Entry>> entries_;  // oldest first
   std::size_t running_ = 0;
 };

@@ -106,6 +106,11 @@ HttpResponse NativeRoutes::Create(const HttpRequest& request) {
     return JsonResponse(
         400, ErrorJson("invalid_request", JoinMessages(parsed.violations), parsed.violations));
   }
+  if (parsed.dry_run) {
+    const absl::StatusOr<DryRun> dry_run = jobs_.Check(parsed.request);
+    if (!dry_run.ok()) return ErrorResponse(dry_run.status());
+    return JsonResponse(200, DryRunJson(dry_run->request, dry_run->program));
+  }
   const absl::StatusOr<Capture> capture = jobs_.Create(parsed.request);
   HttpResponse response = Answer(201, capture);
   if (capture.ok()) {

@@ -453,6 +453,13 @@ absl::Status ForEachValue(std::string_view list, Read read) {
   return absl::OkStatus();
 }
 
+template <typename Value>
+std::vector<Value> SortedOnce(std::vector<Value> values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
+
 template <auto Member, const NumberKind& Kind>
 struct NumberField {
   static absl::Status Set(FilterSpec& spec, std::string_view text) {
@@ -488,9 +495,7 @@ struct FlagsField {
     std::vector<FlagTest> tests;
     EDGECAP_RETURN_IF_ERROR(ForEachValue(
         text, [&tests](std::string_view value) { return Parse(value, tests.emplace_back()); }));
-    std::ranges::sort(tests);
-    tests.erase(std::ranges::unique(tests).begin(), tests.end());
-    spec.tcp_flags = std::move(tests);
+    spec.tcp_flags = SortedOnce(std::move(tests));
     return absl::OkStatus();
   }
   static std::vector<std::string> Get(const FilterSpec& spec) {
@@ -507,9 +512,7 @@ struct PortNameField {
       names.emplace_back(value);
       return CheckText(value, kPortNameBytesMax);
     }));
-    std::ranges::sort(names);
-    names.erase(std::ranges::unique(names).begin(), names.end());
-    spec.port_name = std::move(names);
+    spec.port_name = SortedOnce(std::move(names));
     return absl::OkStatus();
   }
   static std::vector<std::string> Get(const FilterSpec& spec) { return spec.port_name; }
@@ -570,15 +573,22 @@ struct PayloadField {
   static std::vector<std::string> Get(const FilterSpec& spec) { return spec.payload; }
 };
 
+enum class Many {
+  kList,  // any number of values, in one text with ';' between them
+  kOne,
+  kEach,  // any number of values, a text each
+};
+
 struct Field {
   std::string_view text;  // the name
   absl::Status (*set)(FilterSpec&, std::string_view);
   std::vector<std::string> (*get)(const FilterSpec&);
+  Many many = Many::kList;
 };
 
 template <typename How>
-constexpr Field MakeField(std::string_view name) {
-  return {name, &How::Set, &How::Get};
+constexpr Field MakeField(std::string_view name, Many many = Many::kList) {
+  return {name, &How::Set, &How::Get, many};
 }
 
 // The one table of fields.
@@ -594,7 +604,7 @@ constexpr Field kFields[] = {
     MakeField<NumberField<&FilterSpec::local_port, kPortKind>>("local_port"),
     MakeField<AddressField<&FilterSpec::remote_address>>("remote_address"),
     MakeField<NumberField<&FilterSpec::remote_port, kPortKind>>("remote_port"),
-    MakeField<WordField<&FilterSpec::direction, kDirections>>("direction"),
+    MakeField<WordField<&FilterSpec::direction, kDirections>>("direction", Many::kOne),
     MakeField<NumberField<&FilterSpec::vlan, kVlanKind>>("vlan"),
     MakeField<FlagsField>("tcp_flags"),
     MakeField<NumberField<&FilterSpec::icmp_type, kIcmpTypeKind>>("icmp_type"),
@@ -605,9 +615,9 @@ constexpr Field kFields[] = {
     MakeField<NumberField<&FilterSpec::fragment, kFragmentKind>>("fragment"),
     MakeField<NumberField<&FilterSpec::ether_type, kEtherTypeKind>>("ether_type"),
     MakeField<PortNameField>("port_name"),
-    MakeField<WordField<&FilterSpec::layer, kLayers>>("layer"),
-    MakeField<BpfField>("bpf"),
-    MakeField<PayloadField>("payload"),
+    MakeField<WordField<&FilterSpec::layer, kLayers>>("layer", Many::kOne),
+    MakeField<BpfField>("bpf", Many::kOne),
+    MakeField<PayloadField>("payload", Many::kEach),
 };
 
 constexpr auto kFieldNames = [] {
@@ -619,6 +629,11 @@ constexpr auto kFieldNames = [] {
 const Field* FindField(std::string_view name) {
   const auto* field = std::ranges::find(kFields, name, &Field::text);
   return field == std::end(kFields) ? nullptr : field;
+}
+
+absl::Status NoField(std::string_view name) {
+  return absl::NotFoundError(absl::StrCat("there is no filter field ", Quoted(name), "; there are ",
+                                          Join(kFieldNames, ", ")));
 }
 
 // ---- What can never hold together --------------------------------------------------------------
@@ -752,7 +767,7 @@ class Contradictions {
 absl::Status CheckLimits(const FilterSpec& spec) {
   for (const Field& field : kFields) {
     const std::size_t count = field.get(spec).size();
-    const bool is_payload = field.text == "payload";
+    const bool is_payload = field.many == Many::kEach;
     const std::size_t max = is_payload ? kPayloadExpressionsMax : kFilterListMax;
     if (count > max) {
       return Annotate(TooManyValues(count, max, is_payload ? kFewerExpressions : kShorterLists),
@@ -783,18 +798,39 @@ std::string ToString(const AddressSet& addresses) {
 
 absl::Status FilterSpec::Set(std::string_view name, std::string_view text) {
   const Field* field = FindField(name);
-  if (field == nullptr) {
-    return absl::NotFoundError(absl::StrCat("there is no filter field ", Quoted(name),
-                                            "; there are ", Join(kFieldNames, ", ")));
+  if (field == nullptr) return NoField(name);
+  if (text.empty()) {
+    return Named(name, About(text, Invalid("is empty; leave the field out to match any")));
   }
-  return Named(name, text.empty()
-                         ? About(text, Invalid("is empty; leave the field out to match any"))
-                         : field->set(*this, text));
+  return Named(name, field->set(*this, text));
+}
+
+absl::Status FilterSpec::SetAll(std::string_view name, std::span<const std::string> values) {
+  const Field* field = FindField(name);
+  if (field == nullptr) return NoField(name);
+  if (values.empty()) {
+    return Named(name, Invalid("is an empty list; leave the field out to match any"));
+  }
+  if (const auto empty = std::ranges::find(values, ""); empty != values.end()) {
+    return Named(name, Invalid(absl::StrCat("has nothing at place ", empty - values.begin() + 1,
+                                            " of the list; leave the empty value out")));
+  }
+  if (field->many == Many::kList) return Set(name, Join(values, ";"));
+  if (field->many == Many::kOne && values.size() > 1) {
+    return Named(name, Invalid(absl::StrCat("has ", values.size(),
+                                            " values but takes one; write a filter for each")));
+  }
+  FilterSpec changed = *this;
+  if (field->many == Many::kEach) changed.payload.clear();
+  for (const std::string& value : values) EDGECAP_RETURN_IF_ERROR(changed.Set(name, value));
+  *this = std::move(changed);
+  return absl::OkStatus();
 }
 
 std::optional<std::string> FilterSpec::Get(std::string_view name) const {
   const std::vector<std::string> values = GetAll(name);
-  if (values.empty() || (name == "payload" && values.size() > 1)) return std::nullopt;
+  if (values.empty()) return std::nullopt;
+  if (FindField(name)->many == Many::kEach && values.size() > 1) return std::nullopt;
   return Join(values, ";");
 }
 

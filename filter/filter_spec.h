@@ -128,6 +128,11 @@ struct FilterSpec {
   //   kInvalidArgument    the text is no such value; the message names field, value and what to do
   [[nodiscard]] absl::Status Set(std::string_view name, std::string_view text);
 
+  // Sets the field called `name` from its values, each a text that Set() reads: what GetAll()
+  // gives. Replaces what the field had, for `payload` too. Errors as Set(); a list without values,
+  // or with an empty one, is refused, and so are several values where there is no list.
+  [[nodiscard]] absl::Status SetAll(std::string_view name, std::span<const std::string> values);
+
   // The text that Set() would read for field `name`, or nothing where the field is not set. Several
   // payload expressions have no one text: see GetAll(). Layer `outer` counts as not set.
   [[nodiscard]] std::optional<std::string> Get(std::string_view name) const;

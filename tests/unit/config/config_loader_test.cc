@@ -100,11 +100,19 @@ capture: {block_bytes: 1073741824, block_count: 8, sync: false}
 }
 
 TEST(ConfigLoaderTest, TheEndsOfARangeAreAllowed) {
-  EXPECT_EQ(
-      Parsed(std::string("limits: {simple_one_in: 4294967295}\n") + kOnePort).limits.simple_one_in,
-      4294967295u);
-  EXPECT_EQ(Parsed(std::string("limits: {simple_one_in: 1}\n") + kOnePort).limits.simple_one_in,
-            1u);
+  for (const std::uint32_t rules : {1U, 32768U}) {
+    const std::string text = "limits: {max_rules: " + std::to_string(rules) + "}\n";
+    EXPECT_EQ(Parsed(text + kOnePort).limits.max_rules, rules);
+  }
+  EXPECT_EQ(Parsed(std::string("limits: {max_running: 4096}\n") + kOnePort).limits.max_running,
+            4096u);
+}
+
+TEST(ConfigLoaderTest, LocalNetworksAreAddressesAndPrefixes) {
+  EXPECT_THAT(Parsed("dataplane: {ports: [a], local_prefixes: [192.0.2.0/24, 2001:db8::/32, "
+                     "10.0.0.1, 0.0.0.0/0, '::/0']}\n")
+                  .dataplane.local_prefixes,
+              ElementsAre("192.0.2.0/24", "2001:db8::/32", "10.0.0.1", "0.0.0.0/0", "::/0"));
 }
 
 // ---- What is refused ---------------------------------------------------------------------------
@@ -146,7 +154,7 @@ TEST(ConfigLoaderTest, AKeyGivenTwiceIsRefused) {
 
 TEST(ConfigLoaderTest, AWrongTypeIsRefused) {
   const std::string number = "limits.max_running: ";
-  const std::string allowed = "; allowed: 1 to 1024 captures";
+  const std::string allowed = "; allowed: 1 to 4096 captures";
   ExpectEachRefusedForOneReason({
       {"limits: {max_running: many}\n", number + "\"many\" is no plain number" + allowed},
       {"limits: {max_running: '5'}\n", number + "\"5\" is no plain number" + allowed},
@@ -176,9 +184,12 @@ TEST(ConfigLoaderTest, AWrongTypeIsRefused) {
 
 TEST(ConfigLoaderTest, AValueOutsideItsRangeIsRefusedAndNeverClamped) {
   ExpectEachRefusedForOneReason({
-      {"limits: {max_running: 0}\n", "0 is refused; allowed: 1 to 1024 captures"},
-      {"limits: {max_running: 1025}\n", "1025 is refused; allowed: 1 to 1024 captures"},
-      {"limits: {simple_one_in: 4294967296}\n", "4294967296 is refused; allowed: 1 to 4294967295"},
+      {"limits: {max_running: 0}\n", "0 is refused; allowed: 1 to 4096 captures"},
+      {"limits: {max_running: 4097}\n", "4097 is refused; allowed: 1 to 4096 captures"},
+      {"limits: {max_rules: 32769}\n", "32769 is refused; allowed: 1 to 32768 filters"},
+      {"limits: {max_rules: 0}\n", "0 is refused; allowed: 1 to 32768 filters"},
+      {"limits: {simple_packet_limit: 0}\n", "0 is refused; allowed: 1 to 100000000 packets"},
+      {"limits: {simple_one_in: 5}\n", "is no setting"},
       {"limits: {max_running: 99999999999999999999}\n", "99999999999999999999 is refused"},
       {"capture: {block_bytes: 266241}\n",
        "266241 is refused; allowed: 266240 to 1073741824 bytes, a multiple of 4096"},
@@ -220,6 +231,17 @@ TEST(ConfigLoaderTest, BadPortsAndCoresAreRefused) {
        "f:5: dataplane.worker_cores[1]: \"one\" is no plain number; allowed: 0 to 1023"},
       {"dataplane: {ports: [a], worker_cores: [1024]}\n", "worker_cores[0]: 1024 is refused"},
       {"dataplane: {ports: [a], eal_args: ['']}\n", "eal_args[0]: is missing or empty"},
+      {"dataplane: {ports: [a], local_prefixes: 10.0.0.0/8}\n",
+       "local_prefixes: \"10.0.0.0/8\" is no list"},
+      {"dataplane: {ports: [a], local_prefixes: [10.0.0.0/8, 10.0.0.1/8]}\n",
+       "local_prefixes[1]: \"10.0.0.1/8\" is refused; allowed: network such as 10.0.0.0/8"},
+      {"dataplane: {ports: [a], local_prefixes: [10.0.0.0/33]}\n", "\"10.0.0.0/33\" is refused"},
+      {"dataplane: {ports: [a], local_prefixes: [10.0.0.0/08]}\n", "\"10.0.0.0/08\" is refused"},
+      {"dataplane: {ports: [a], local_prefixes: [10.0.0.0/]}\n", "\"10.0.0.0/\" is refused"},
+      {"dataplane: {ports: [a], local_prefixes: ['2001:db8::1/64']}\n", "1/64\" is refused"},
+      {"dataplane: {ports: [a], local_prefixes: [10.0.0.0-10.0.0.9]}\n", "9\" is refused"},
+      {"dataplane: {ports: [a], local_prefixes: [example.com]}\n", "com\" is refused"},
+      {"dataplane: {ports: [a], local_prefixes: ['']}\n", "local_prefixes[0]: is missing or empty"},
       {"dataplane: {ports: [a], hugepages: atuo}\n", "\"atuo\" is refused; allowed: auto, on, off"},
   };
   for (const Refused& c : cases) {

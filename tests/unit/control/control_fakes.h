@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,7 @@ struct FakeJobState {
   bool closed = false;
   JobLedger ledger;
   std::uint64_t stored_bytes = 0;
+  std::optional<double> effective_rate;
   std::vector<pcapwriter::ShardInfo> shards;
 
   // A packet of 100 bytes that went all the way.
@@ -71,6 +73,7 @@ class FakeRunningJob final : public RunningJob {
   }
   bool Closed() const override { return state_->closed; }
   JobLedger Ledger() const override { return state_->ledger; }
+  std::optional<double> EffectiveRate() const override { return state_->effective_rate; }
   std::uint64_t StoredBytes() const override { return state_->stored_bytes; }
   std::vector<pcapwriter::ShardInfo> Shards() const override { return state_->shards; }
 
@@ -88,6 +91,11 @@ class FakeEngine final : public CaptureEngine {
     jobs.back()->spec = std::move(spec);
     jobs.back()->start_time_ns = clock_.NowNs();
     return std::make_unique<FakeRunningJob>(jobs.back());
+  }
+
+  absl::StatusOr<std::string> Check(const dataplane::JobSpec& spec) const override {
+    if (!refusal.ok()) return refusal;
+    return "program of: " + spec.filter.ToString();
   }
 
   absl::Status refusal;

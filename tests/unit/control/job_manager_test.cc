@@ -7,21 +7,24 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "base/status_macros.h"
+#include "control/capture_json.h"
 #include "control/random.h"
+#include "tests/support/fake_file_system.h"
 #include "tests/unit/control/control_fakes.h"
 
 namespace edgecap::control {
 namespace {
 
-class JobManagerTest : public testing::Test {
+class JobManagerTest : public ::testing::Test {
  protected:
   JobManagerTest() { Restart(); }
 
   void Restart() {
     jobs_ = std::make_unique<JobManager>(engine_, clock_, CaptureDirectory(directory_ / "captures"),
-                                         limits_, "m1");
+                                         limits_, Identity{"m1", "ams01"});
   }
 
   Capture MustCreate(const CaptureRequest& request = {}) {
@@ -62,24 +65,134 @@ TEST_F(JobManagerTest, ANewCaptureRunsAtOnceWithTheDefaults) {
   const dataplane::JobSpec& spec = engine_.jobs[0]->spec;
   EXPECT_EQ(spec.time_limit_ns, 300 * kNsPerSecond);
   EXPECT_EQ(spec.snaplen, dataplane::kSnaplenMax);
-  EXPECT_EQ(spec.sampling.one_in, 1u);
+  EXPECT_EQ(spec.sampling.method, sampler::SamplingMethod::kAll);
   EXPECT_EQ(spec.shards.directory, PathOf(capture.id));
   EXPECT_EQ(spec.shards.machine, "m1");
   EXPECT_TRUE(std::filesystem::is_directory(PathOf(capture.id)));
   EXPECT_TRUE(std::filesystem::is_empty(PathOf(capture.id)));
 }
 
-TEST_F(JobManagerTest, ASimpleCaptureSamplesAndCutsByDefault) {
+TEST_F(JobManagerTest, ASimpleCaptureSamplesTheWholeTimeAndCutsByDefault) {
   CaptureRequest request;
   request.type = CaptureType::kSimple;
   MustCreate(request);
-  request.seed = 7;
-  request.one_in = 3;
-  MustCreate(request);
-  EXPECT_EQ(engine_.jobs[0]->spec.sampling.one_in, 1000u);
-  EXPECT_EQ(engine_.jobs[0]->spec.snaplen, 160u);
-  EXPECT_EQ(engine_.jobs[1]->spec.sampling.one_in, 3u);
-  EXPECT_EQ(engine_.jobs[1]->spec.sampling.seed, 7u);
+  const dataplane::JobSpec& spec = engine_.jobs[0]->spec;
+  EXPECT_EQ(spec.sampling.method, sampler::SamplingMethod::kReservoir);
+  EXPECT_EQ(spec.packet_limit, 10'000u);
+  EXPECT_EQ(spec.snaplen, 160u);
+}
+
+TEST_F(JobManagerTest, EveryWayToSampleReachesTheEngine) {
+  CaptureRequest request;
+  request.type = CaptureType::kSimple;
+  const auto policy = [&](const SamplingRequest& sampling) {
+    request.sampling = sampling;
+    MustCreate(request);
+    return engine_.jobs.back()->spec.sampling;
+  };
+  using sampler::SamplingMethod;
+  const auto one_in = policy({.one_in = 3, .seed = 7});
+  EXPECT_EQ(one_in.method, SamplingMethod::kOneIn);
+  EXPECT_EQ(one_in.one_in, 3u);
+  EXPECT_EQ(one_in.seed, 7u);
+  const auto probability = policy({.probability = 0.25, .seed = 8});
+  EXPECT_EQ(probability.method, SamplingMethod::kProbability);
+  EXPECT_EQ(probability.probability, 0.25);
+  EXPECT_EQ(probability.seed, 8u);
+  const auto per_flow = policy({.per_flow = 9, .seed = 1});
+  EXPECT_EQ(per_flow.method, SamplingMethod::kPerFlow);
+  EXPECT_EQ(per_flow.per_flow, 9u);
+  const auto rate = policy({.rate = 100, .rate_burst = 5});
+  EXPECT_EQ(rate.method, SamplingMethod::kRate);
+  EXPECT_EQ(rate.rate, 100u);
+  EXPECT_EQ(rate.rate_burst, 5u);
+  EXPECT_EQ(policy({.rate = 100}).rate_burst, 100u);
+  const auto reservoir = policy({.reservoir = true, .seed = 3});
+  EXPECT_EQ(reservoir.method, SamplingMethod::kReservoir);
+  EXPECT_EQ(reservoir.seed, 3u);
+}
+
+TEST_F(JobManagerTest, ADryRunSaysWhatWouldRunAndStartsNothing) {
+  CaptureRequest request;
+  request.type = CaptureType::kSimple;
+  request.filter.filters.resize(1);
+  ASSERT_TRUE(request.filter.filters[0].Set("port", "53").ok());
+  const absl::StatusOr<DryRun> dry_run = jobs_->Check(request);
+  ASSERT_TRUE(dry_run.ok()) << dry_run.status();
+  EXPECT_EQ(dry_run->program, "program of: port 53");
+  EXPECT_EQ(dry_run->request.packet_limit, 10'000u);
+  request.sampling.one_in = 0;
+  EXPECT_EQ(jobs_->Check(request).status().code(), absl::StatusCode::kInvalidArgument);
+  request.sampling.one_in = 1;
+  engine_.refusal = absl::InvalidArgumentError("filters[0].bpf cannot be compiled");
+  EXPECT_EQ(jobs_->Check(request).status(), engine_.refusal);
+  EXPECT_TRUE(engine_.jobs.empty());
+  EXPECT_TRUE(jobs_->List().empty());
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "captures"));
+}
+
+TEST_F(JobManagerTest, AnEndedCaptureLeavesItsDescriptionBesideItsFiles) {
+  CaptureRequest request;
+  request.type = CaptureType::kSimple;
+  request.filter.filters.resize(1);
+  ASSERT_TRUE(request.filter.filters[0].Set("port", "53").ok());
+  const std::string id = MustCreate(request).id;
+  FakeJobState& job = *engine_.jobs[0];
+  job.Capture(5);
+  job.effective_rate = 0.125;
+  EXPECT_FALSE(std::filesystem::exists(PathOf(id) + "/job.json"));
+  ASSERT_TRUE(jobs_->Stop(id).ok());
+  jobs_->Tick();
+  std::ifstream file(PathOf(id) + "/job.json");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(), CaptureJson(MustGet(id), {"m1", "ams01"}));
+  EXPECT_NE(text.str().find(R"("effective_rate":0.125)"), std::string::npos);
+  EXPECT_NE(text.str().find(R"("filters":[{"port":"53"}])"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(PathOf(id) + "/.job.json"));
+  EXPECT_TRUE(jobs_->Delete(id).ok());
+  EXPECT_FALSE(std::filesystem::exists(PathOf(id)));
+}
+
+TEST_F(JobManagerTest, ADescriptionThatCannotBeWrittenFailsNothing) {
+  testing::FakeFileSystem files;
+  files.FailWritesTo("job.json");
+  JobManager jobs(engine_, clock_, CaptureDirectory(directory_ / "captures", files), limits_,
+                  Identity{"m1", ""});
+  const absl::StatusOr<Capture> capture = jobs.Create({});
+  ASSERT_TRUE(capture.ok());
+  ASSERT_TRUE(jobs.Stop(capture->id).ok());
+  jobs.Tick();
+  const absl::StatusOr<Capture> ended = jobs.Get(capture->id);
+  ASSERT_TRUE(ended.ok());
+  EXPECT_EQ(ended->status, CaptureStatus::kSuccess);
+  EXPECT_EQ(ended->end_reason, "stopped");
+  EXPECT_NE(ended->error_message.find("job.json"), std::string::npos) << ended->error_message;
+  EXPECT_TRUE(files.Files().empty());
+}
+
+TEST_F(JobManagerTest, OnlySoManyFiltersOfEndedCapturesAreKept) {
+  limits_.max_rules = 5;
+  Restart();
+  CaptureRequest request;
+  request.filter.filters.resize(2);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) {
+    ids.push_back(MustCreate(request).id);
+    ASSERT_TRUE(jobs_->Stop(ids.back()).ok());
+  }
+  const std::string running = MustCreate(request).id;
+  jobs_->Tick();
+  jobs_->Tick();
+  EXPECT_EQ(MustGet(running).request.filter.filters.size(), 2u);
+  for (const std::size_t newest : {3, 2}) {
+    EXPECT_EQ(MustGet(ids[newest]).request.filter.filters.size(), 2u);
+    EXPECT_EQ(MustGet(ids[newest]).filters_omitted, 0u);
+  }
+  for (const std::size_t older : {1, 0}) {
+    EXPECT_TRUE(MustGet(ids[older]).request.filter.filters.empty());
+    EXPECT_EQ(MustGet(ids[older]).filters_omitted, 2u);
+  }
 }
 
 TEST_F(JobManagerTest, TheTimeLimitEndsACapture) {
@@ -171,7 +284,7 @@ TEST_F(JobManagerTest, AWrongRequestNamesEveryErrorAndStartsNothing) {
   CaptureRequest request;
   request.time_limit_s = 0;
   request.snaplen = 300000;
-  request.one_in = 2;
+  request.sampling.one_in = 2;
   const absl::StatusOr<Capture> refused = jobs_->Create(request);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
   const std::string message = MessageOf(refused.status());

@@ -58,7 +58,8 @@ class NativeRoutesTest : public testing::Test {
   FakeClock clock_;
   FakeEngine engine_{clock_};
   config::LimitsConfig limits_;
-  JobManager jobs_{engine_, clock_, CaptureDirectory(directory_.path()), limits_, "m1"};
+  JobManager jobs_{engine_, clock_, CaptureDirectory(directory_.path()), limits_,
+                   Identity{"m1", "ams01"}};
   NativeRoutes routes_{jobs_, limits_, {"m1", "ams01"}, [this] {
                          ServiceStats stats;
                          stats.identity = {"m1", "ams01"};
@@ -81,6 +82,22 @@ TEST_F(NativeRoutesTest, CreatingAnswersWithTheCaptureAndItsPlace) {
   EXPECT_EQ(json["status"], "running");
   EXPECT_EQ(json["time_limit"], 5);
   EXPECT_EQ(Header(response, "Location"), "/v1/captures/" + json["id"].get<std::string>());
+}
+
+TEST_F(NativeRoutesTest, ADryRunAnswersWithTheProgramAndStartsNothing) {
+  const HttpResponse response =
+      Ask("POST", "/v1/captures", R"({"type":"full","dry_run":true,"filters":[{"port":53}]})");
+  EXPECT_EQ(response.status, 200);
+  const Json json = Json::parse(response.body);
+  EXPECT_EQ(json["dry_run"], true);
+  EXPECT_EQ(json["request"]["filters"][0]["port"], "53");
+  EXPECT_EQ(json["request"]["time_limit"], 300);
+  EXPECT_EQ(json["program"], "program of: port 53");
+  EXPECT_EQ(Header(response, "Location"), "");
+  engine_.refusal = absl::InvalidArgumentError("filters[0].bpf cannot be compiled");
+  EXPECT_EQ(Ask("POST", "/v1/captures", R"({"type":"full","dry_run":true})").status, 400);
+  EXPECT_EQ(Ask("POST", "/v1/captures", R"({"dry_run":true})").status, 400);
+  EXPECT_TRUE(engine_.jobs.empty());
 }
 
 TEST_F(NativeRoutesTest, AWrongRequestIs400WithDetails) {

@@ -267,6 +267,54 @@ TEST(FilterSpecTest, GetAllGivesValueByValue) {
   EXPECT_THAT(spec.GetAll("no_field"), IsEmpty());
 }
 
+TEST(FilterSpecTest, SetAllReadsWhatGetAllGives) {
+  const FilterSpec spec = SpecOf({{"source_address", "2001:db8::/32;10.0.0.0/8"},
+                                  {"tcp_flags", "syn,!ack;rst"},
+                                  {"fragment", "no;first"},
+                                  {"direction", "in"},
+                                  {"port_name", "a;b"},
+                                  {"layer", "any"},
+                                  {"bpf", "ip; "},
+                                  {"payload", "a;b"},
+                                  {"payload", "c"}});
+  FilterSpec again = SpecOf({{"payload", "replaced"}, {"port_name", "replaced"}});
+  for (const std::string_view name : FilterSpec::FieldNames()) {
+    const std::vector<std::string> values = spec.GetAll(name);
+    if (values.empty()) continue;
+    EXPECT_EQ(MessageOf(again.SetAll(name, values)), "") << name;
+  }
+  EXPECT_EQ(again, spec);
+}
+
+TEST(FilterSpecTest, SetAllRefusesListsThatAreNone) {
+  struct Case {
+    std::string name;
+    std::vector<std::string> values;
+    std::string message;
+  };
+  const Case cases[] = {
+      {"port", {}, "port is an empty list; leave the field out to match any"},
+      {"payload", {}, "payload is an empty list"},
+      {"bpf", {}, "bpf is an empty list"},
+      {"port", {"80", ""}, "port has nothing at place 2 of the list; leave the empty value out"},
+      {"payload", {""}, "payload has nothing at place 1 of the list"},
+      {"port", {"80", "70000"}, "port \"70000\" is no port"},
+      {"bpf", {"ip", "arp"}, "bpf has 2 values but takes one; write a filter for each"},
+      {"direction", {"in", "out"}, "direction has 2 values but takes one"},
+      {"layer", {"inner", "outer"}, "layer has 2 values but takes one"},
+      {"src", {"1"}, "there is no filter field \"src\""},
+  };
+  for (const Case& c : cases) {
+    FilterSpec spec;
+    EXPECT_THAT(MessageOf(spec.SetAll(c.name, c.values)), StartsWith(c.message));
+    EXPECT_EQ(spec, FilterSpec{});
+  }
+  FilterSpec spec = SpecOf({{"payload", "kept"}});
+  const std::vector<std::string> one_too_long = {"x", std::string(kPayloadBytesMax + 1, 'x')};
+  EXPECT_FALSE(spec.SetAll("payload", one_too_long).ok());
+  EXPECT_THAT(spec.payload, ElementsAre("kept"));
+}
+
 TEST(FilterSpecTest, ALaterValueReplacesAnEarlierOneAndPayloadGainsOne) {
   EXPECT_EQ(SpecOf({{"protocol", "tcp"}, {"protocol", "udp"}}).Get("protocol"), "udp");
   EXPECT_EQ(SpecOf({{"bpf", "ip"}, {"bpf", "arp"}}).Get("bpf"), "arp");
