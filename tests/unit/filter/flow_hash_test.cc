@@ -183,8 +183,8 @@ double ChiSquare(const std::array<std::uint64_t, 256>& counts, std::uint64_t tot
 }
 
 // Of 255 degrees of freedom, both beyond the quantile of 1e-8 (Wilson and Hilferty 1931): a true
-// random function fails one of the twelve comparisons with a probability below 1.2e-7. The flows and
-// the seed are fixed, so a test that passes keeps passing.
+// random function fails one of the twelve comparisons with a probability below 1.2e-7. The flows
+// and the seed are fixed, so a test that passes keeps passing.
 constexpr double kChiSquareMin = 147;
 constexpr double kChiSquareMax = 403;
 
