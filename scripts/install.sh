@@ -12,7 +12,7 @@ readonly build_packages=(
   g++ meson ninja-build pkg-config ccache
   libdpdk-dev libpcap-dev libconcurrentqueue-dev libabsl-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev libmicrohttpd-dev nlohmann-json3-dev libcli11-dev
-  libcurl4-openssl-dev
+  libcurl4-openssl-dev libhyperscan-dev
 )
 readonly run_packages=(
   dpdk dpdk-dev                              # dpdk-testpmd, dpdk-dumpcap
@@ -20,6 +20,7 @@ readonly run_packages=(
   curl python3 iproute2
 )
 readonly test_packages=(
+  libpcre2-dev                               # the peer of payload expressions
   clang libclang-rt-14-dev                   # fuzzing
   qemu-system-x86 xz-utils                   # tests/nic
 )

@@ -45,6 +45,7 @@ class EngineTest : public ::testing::Test {
     options.flush_interval_ms = 20;
     options.max_jobs = 8;
     options.writer_threads = 2;
+    options.reservoir_bytes_max = std::uint64_t{256} << 20;
     auto engine = Engine::Start(options, std::move(setups), files_, clock_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
@@ -425,19 +426,14 @@ TEST_F(EngineTest, RefusesAReservoirThatItCannotHold) {
   JobSpec probability;
   probability.sampling = sampler::SamplingPolicy::Probability(2, 1);
   refused(probability, absl::StatusCode::kInvalidArgument, {"probability: 2"});
-  // What it says would fit does.
+  // What it says would fit does. Two of these take the 256 MB that this engine has for reservoirs.
   JobSpec fits = ReservoirOf(10'000);
   fits.snaplen = 6680;
   const auto job = Begin(fits);
-  // 64 MB on each of two workers, of 1 GB in all: eight such jobs.
-  for (int i = 1; i < 7; ++i) Begin(fits);
-  fits.snaplen = 6680 + 6680;
-  fits.packet_limit = 5000;
   Begin(fits);
+  refused(ReservoirOf(255), absl::StatusCode::kResourceExhausted, {"255 packets", "leave "});
   End(*job);
-  JobSpec small = ReservoirOf(1);
-  Begin(small);
-  refused(ReservoirOf(255), absl::StatusCode::kResourceExhausted, {"running captures", "ma"});
+  Begin(ReservoirOf(255));
 }
 
 TEST_F(EngineTest, AReservoirOfFilesIsNotBoundByTheirPacketsLargestSize) {
@@ -470,12 +466,17 @@ TEST_F(EngineTest, TheRateHoldsOverAllWorkersTogether) {
   }
 }
 
+std::vector<std::uint8_t> Tcp(const char* source, const char* destination,
+                              std::uint16_t source_port, std::uint16_t destination_port) {
+  return Packet().Ipv4(source, destination, 6).Ports(source_port, destination_port).Pad(60).bytes();
+}
+
 TEST_F(EngineTest, FlowsAreSampledWholeOnAllWorkers) {
   // 2,000 conversations, one packet each way.
   std::vector<std::vector<std::uint8_t>> packets;
   for (std::uint16_t i = 1; i <= 2000; ++i) {
-    packets.push_back(Packet().Ipv4("10.0.0.1", "10.0.0.2", 6).Ports(i, 443).Pad(60).bytes());
-    packets.push_back(Packet().Ipv4("10.0.0.2", "10.0.0.1", 6).Ports(443, i).Pad(60).bytes());
+    packets.push_back(Tcp("10.0.0.1", "10.0.0.2", i, 443));
+    packets.push_back(Tcp("10.0.0.2", "10.0.0.1", 443, i));
   }
   Start(3, {.packets = 4000, .patient = true}, packets);
   const auto job = Begin({.sampling = sampler::SamplingPolicy::PerFlow(10, 1)});

@@ -84,8 +84,16 @@ class WorkerTest : public ::testing::Test {
   Running& Begin(JobSpec spec) {
     Running& running = jobs_.emplace_back();
     running.stream = std::make_unique<pcapwriter::Stream>(spec.shards, 0, spec.snaplen);
-    running.part =
-        std::make_unique<JobPart>(spec.sampling, 0, *running.stream, *pool_, *producer_, nullptr);
+    if (spec.sampling.method == sampler::SamplingMethod::kRate) {
+      running.rate =
+          std::make_unique<sampler::RateLimit>(spec.sampling.rate, spec.sampling.rate_burst);
+    }
+    running.part = std::make_unique<JobPart>(spec.sampling, 0, *running.stream, *pool_, *producer_,
+                                             running.rate.get());
+    if (spec.sampling.method == sampler::SamplingMethod::kReservoir) {
+      running.part->reservoir =
+          *sampler::Reservoir::Create({spec.packet_limit, 2048, spec.sampling.seed, 0, true});
+    }
     running.job = std::make_unique<Job>(std::move(spec), 1, 0);
     Publish();
     return running;

@@ -317,8 +317,9 @@ TEST(SampleSelection, OrdersByTimeAlsoWhereTimesDoNotAscend) {
   for (std::uint8_t i = 0; i < times.size(); ++i) burst.Add({i}, times[i]);
   reservoir->Take(burst.burst(), burst.burst().All());
   const Reservoir* const one[] = {reservoir.get()};
+  const auto selected = SelectSample(one, 6, 1);
   std::vector<int> order;
-  for (const std::uint64_t slot : SelectSample(one, 6, 1)[0]) {
+  for (const std::uint64_t slot : selected[0]) {
     order.push_back(static_cast<int>(reservoir->At(slot).bytes[0]));
   }
   EXPECT_EQ(order, (std::vector<int>{1, 3, 5, 2, 0, 4})) << "as they came within one time";

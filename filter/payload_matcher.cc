@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "filter/payload_matcher.h"
+
+#include <hs.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <numeric>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "filter/payload_cost.h"
+
+namespace edgecap::filter {
+namespace {
+
+// Any one match decides, so an expression need not be reported twice.
+constexpr unsigned kFlags = HS_FLAG_SINGLEMATCH;
+
+constexpr double kCompileSecondsMax = 2;
+
+absl::string_view Abseil(std::string_view text) { return {text.data(), text.size()}; }
+
+// `payload "(a"`, as it may stand in a message: short, printable, ASCII.
+std::string Named(std::string_view expression) {
+  constexpr std::size_t kShownBytes = 64;
+  const bool cut = expression.size() > kShownBytes;
+  return absl::StrCat("payload \"", absl::CEscape(Abseil(expression.substr(0, kShownBytes))),
+                      cut ? "...\"" : "\"");
+}
+
+absl::Status CheckOne(std::string_view expression) {
+  if (expression.empty()) {
+    return absl::InvalidArgumentError(
+        "payload \"\" is empty: give an expression, or leave payload out");
+  }
+  if (expression.size() > kPayloadBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Named(expression), " has ", expression.size(), " bytes, at most ",
+        kPayloadBytesMax, " can be: shorten it, or make several expressions of it"));
+  }
+  if (expression.find('\0') != std::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Named(expression), " has a zero byte in it: write it as \\x00"));
+  }
+  if (expression.starts_with("(*")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Named(expression),
+                     " begins with (*, which sets an option: only flags such as (?i) can be set, "
+                     "and UTF-8 cannot; for a literal ( write \\("));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCost(std::span<const std::string> expressions) {
+  double sum = 0;
+  double most = 0;
+  const std::string* costliest = nullptr;
+  for (const std::string& expression : expressions) {
+    const double seconds = EstimateCompileSeconds(expression);
+    sum += seconds;
+    if (costliest == nullptr || seconds > most) {
+      most = seconds;
+      costliest = &expression;
+    }
+  }
+  if (sum <= kCompileSecondsMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      Named(*costliest), expressions.size() == 1 ? " takes" : ", with the others, takes",
+      absl::StrFormat(" too long to compile (up to %.3g s, at most %.3g can be)", sum,
+                      kCompileSecondsMax),
+      ": use smaller counts in repeats such as {0,500} and no repeats within repeats; a long gap "
+      "can be written .*"));
+}
+
+absl::Status MatchesEmpty(std::string_view expression) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(Named(expression),
+                   " matches the empty string, which is in every payload: make at least one byte "
+                   "compulsory (+ in place of *), or leave payload out"));
+}
+
+// What Hyperscan says against `expressions`.
+absl::Status Refusal(std::span<const std::string> expressions, const hs_compile_error_t& error) {
+  const std::string_view message = error.message;
+  const auto index = static_cast<std::size_t>(error.expression);
+  if (error.expression < 0 || index >= expressions.size()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("payload: the expressions cannot be compiled: ", Abseil(message)));
+  }
+  const std::string named = Named(expressions[index]);
+  if (message.find("matches empty buffer") != std::string_view::npos) {
+    return MatchesEmpty(expressions[index]);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(named, ": ", Abseil(message),
+                   " The syntax is PCRE's, without look-around, back references, atomic groups and "
+                   "possessive repeats; \\ before a character takes it literally"));
+}
+
+// The first match ends the scan; `first` gets its expression, if it is not null.
+int OnMatch(unsigned expression, unsigned long long, unsigned long long, unsigned, void* first) {
+  if (first != nullptr) *static_cast<unsigned*>(first) = expression;
+  return 1;
+}
+
+// The bytes [begin, end) of packet `index`: where they are if they lie in one piece, else copied to
+// `gathered`.
+std::span<const std::uint8_t> PayloadBytes(const Burst& burst, std::uint32_t index,
+                                           std::uint32_t begin, std::uint32_t end,
+                                           std::uint8_t* gathered) noexcept {
+  const PacketView& packet = burst.packets[index];
+  if (end <= packet.head_bytes) return {packet.data + begin, end - begin};
+  PacketSegment piece{packet.data, packet.head_bytes,
+                      burst.IsChained(index) ? burst.rest[index] : nullptr};
+  // The piece that the payload begins in; offsets are then in it.
+  while (begin >= piece.bytes && piece.next != nullptr) {
+    begin -= piece.bytes;
+    end -= piece.bytes;
+    piece = *piece.next;
+  }
+  if (end <= piece.bytes) return {piece.data + begin, end - begin};
+  std::uint32_t wanted = std::min(end - begin, PayloadMatcher::kGatherBytesMax);
+  std::uint32_t have = 0;
+  for (;;) {
+    const std::uint32_t bytes = std::min(piece.bytes - std::min(begin, piece.bytes), wanted - have);
+    std::memcpy(gathered + have, piece.data + begin, bytes);
+    have += bytes;
+    begin = 0;
+    if (have == wanted || piece.next == nullptr) return {gathered, have};
+    piece = *piece.next;
+  }
+}
+
+}  // namespace
+
+PayloadMatcher::Scratch::Scratch() = default;
+PayloadMatcher::Scratch::Scratch(Scratch&&) noexcept = default;
+PayloadMatcher::Scratch& PayloadMatcher::Scratch::operator=(Scratch&&) noexcept = default;
+PayloadMatcher::Scratch::~Scratch() = default;
+
+void PayloadMatcher::Scratch::Free::operator()(hs_scratch* scratch) const noexcept {
+  hs_free_scratch(scratch);
+}
+
+void PayloadMatcher::Free::operator()(hs_database* database) const noexcept {
+  hs_free_database(database);
+}
+
+absl::Status PayloadMatcher::Scratch::Prepare(const PayloadMatcher& matcher) {
+  if (gathered_ == nullptr) gathered_.reset(new (std::nothrow) std::uint8_t[kGatherBytesMax]);
+  // Hyperscan replaces the scratch it is given, or frees it.
+  hs_scratch* scratch = hyperscan_.release();
+  const hs_error_t error = hs_alloc_scratch(matcher.database_.get(), &scratch);
+  hyperscan_.reset(scratch);
+  EDGECAP_CHECK(error == HS_SUCCESS || error == HS_NOMEM);
+  if (error == HS_NOMEM || gathered_ == nullptr) {
+    return absl::ResourceExhaustedError(
+        "payload: no memory to match in; use fewer or simpler expressions");
+  }
+  return absl::OkStatus();
+}
+
+std::size_t PayloadMatcher::Scratch::bytes() const noexcept {
+  std::size_t bytes = 0;
+  if (hyperscan_ != nullptr) hs_scratch_size(hyperscan_.get(), &bytes);
+  return bytes + (gathered_ != nullptr ? kGatherBytesMax : 0);
+}
+
+absl::StatusOr<std::shared_ptr<const PayloadMatcher>> PayloadMatcher::Compile(
+    std::span<const std::string> expressions) {
+  if (expressions.empty()) {
+    return absl::InvalidArgumentError("payload: no expression is given");
+  }
+  if (expressions.size() > kPayloadExpressionsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("payload has ", expressions.size(), " expressions, a filter can have at most ",
+                     kPayloadExpressionsMax, ": join some with |, or use several filters"));
+  }
+  for (const std::string& expression : expressions) {
+    EDGECAP_RETURN_IF_ERROR(CheckOne(expression));
+  }
+  EDGECAP_RETURN_IF_ERROR(CheckCost(expressions));
+
+  std::vector<const char*> texts;
+  for (const std::string& expression : expressions) texts.push_back(expression.c_str());
+  const std::vector<unsigned> flags(expressions.size(), kFlags);
+  std::vector<unsigned> ids(expressions.size());
+  std::iota(ids.begin(), ids.end(), 0u);
+  hs_platform_info_t platform;
+  EDGECAP_CHECK(hs_populate_platform(&platform) == HS_SUCCESS);
+  hs_database_t* database = nullptr;
+  hs_compile_error_t* error = nullptr;
+  if (hs_compile_multi(texts.data(), flags.data(), ids.data(), static_cast<unsigned>(texts.size()),
+                       HS_MODE_BLOCK, &platform, &database, &error) != HS_SUCCESS) {
+    absl::Status refusal = Refusal(expressions, *error);
+    hs_free_compile_error(error);
+    return refusal;
+  }
+  std::shared_ptr<const PayloadMatcher> matcher(new PayloadMatcher(Database(database)));
+
+  // Hyperscan takes ^ and $, which are in every payload too.
+  Scratch scratch;
+  EDGECAP_RETURN_IF_ERROR(scratch.Prepare(*matcher));
+  unsigned first = 0;
+  if (hs_scan(database, "", 0, 0, scratch.hyperscan_.get(), &OnMatch, &first) ==
+      HS_SCAN_TERMINATED) {
+    return MatchesEmpty(expressions[first]);
+  }
+  return matcher;
+}
+
+PacketSet PayloadMatcher::Match(const Burst& burst, PacketSet which,
+                                const std::uint32_t (&begin)[kBurstPacketsMax],
+                                const std::uint32_t (&end)[kBurstPacketsMax],
+                                Scratch& scratch) const noexcept {
+  PacketSet matching = 0;
+  ForEachPacket(which, [&](std::uint32_t i) {
+    const std::span<const std::uint8_t> payload =
+        PayloadBytes(burst, i, begin[i], end[i], scratch.gathered_.get());
+    if (payload.empty()) return;
+    const hs_error_t result = hs_scan(
+        database_.get(), reinterpret_cast<const char*>(payload.data()),
+        static_cast<unsigned>(payload.size()), 0, scratch.hyperscan_.get(), &OnMatch, nullptr);
+    EDGECAP_CHECK(result == HS_SUCCESS || result == HS_SCAN_TERMINATED);
+    if (result == HS_SCAN_TERMINATED) matching |= PacketSet{1} << i;
+  });
+  return matching;
+}
+
+std::size_t PayloadMatcher::database_bytes() const noexcept {
+  std::size_t bytes = 0;
+  hs_database_size(database_.get(), &bytes);
+  return bytes;
+}
+
+}  // namespace edgecap::filter
