@@ -31,8 +31,8 @@ namespace edgecap::filter {
 
 // The `bytes` (1, 2 or 4) bytes at `offset` of packet `index`, read as a number in network order,
 // from wherever they lie; kBpfNoBytes when the packet is too short.
-using BpfLoadFunction = std::uint64_t(const Burst* burst, std::uint32_t index,
-                                      std::uint64_t offset, std::uint32_t bytes) noexcept;
+using BpfLoadFunction = std::uint64_t(const Burst* burst, std::uint32_t index, std::uint64_t offset,
+                                      std::uint32_t bytes) noexcept;
 inline constexpr std::uint64_t kBpfNoBytes = ~std::uint64_t{0};
 
 using MachineCode = std::vector<std::uint8_t>;

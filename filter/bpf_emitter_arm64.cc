@@ -418,7 +418,7 @@ class Arm64Emitter {
   FirstError error_;
   asmjit::CodeHolder code_;
   a64::Assembler a_;
-  Label next_;    // the packet does not match, or has been dealt with
+  Label next_;  // the packet does not match, or has been dealt with
   Label match_;
   Label far_[3];  // for 1, 2 and 4 bytes
 };

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -25,9 +26,7 @@ constexpr int kSnapLength = 262144;
 // From here on, an absolute offset is a question to the Linux kernel (SKF_AD_OFF, linux/filter.h).
 constexpr std::uint32_t kKernelOffset = 0xfffff000;
 
-absl::Status Refused(const std::string& why) {
-  return absl::InvalidArgumentError("bpf: " + why);
-}
+absl::Status Refused(const std::string& why) { return absl::InvalidArgumentError("bpf: " + why); }
 
 // A stretch of the text that libpcap does not read as parts of two tokens.
 struct Token {
@@ -64,13 +63,13 @@ struct Answer {
 };
 
 Answer Ask(const std::string& text, bool optimize) {
-  const std::unique_ptr<pcap_t, void (*)(pcap_t*)> handle(
-      pcap_open_dead(DLT_EN10MB, kSnapLength), &pcap_close);
+  const std::unique_ptr<pcap_t, void (*)(pcap_t*)> handle(pcap_open_dead(DLT_EN10MB, kSnapLength),
+                                                          &pcap_close);
   EDGECAP_CHECK(handle != nullptr);
   Answer answer;
   bpf_program program{};
-  if (pcap_compile(handle.get(), &program, text.c_str(), optimize ? 1 : 0,
-                   PCAP_NETMASK_UNKNOWN) != 0) {
+  if (pcap_compile(handle.get(), &program, text.c_str(), optimize ? 1 : 0, PCAP_NETMASK_UNKNOWN) !=
+      0) {
     answer.error = pcap_geterr(handle.get());
     if (answer.error.empty()) answer.error = "libpcap refuses it without a word";
     return answer;
@@ -114,21 +113,26 @@ std::optional<std::size_t> FirstWrongToken(std::string_view text,
   return first;
 }
 
-// The error speaks of this token: it quotes it, or names this number.
-bool Names(const std::string& error, std::string_view token) {
+// The part of `text` that the error quotes, or the last number of it that the error names.
+std::optional<Token> Named(const std::string& error, std::string_view text,
+                           std::span<const Token> tokens) {
   for (const char quote : {'\'', '"'}) {
-    if (error.find(quote + std::string(token) + quote) != std::string::npos) return true;
+    const std::size_t open = error.find(quote);
+    const std::size_t close = open == std::string::npos ? open : error.find(quote, open + 1);
+    if (close == std::string::npos || close == open + 1) continue;
+    const std::string quoted = error.substr(open + 1, close - open - 1);
+    const std::size_t at = text.rfind(quoted);
+    if (at != std::string_view::npos) return Token{at, at + quoted.size()};
   }
-  if (std::isdigit(static_cast<unsigned char>(token.front())) == 0) return false;
-  for (std::size_t at = error.find(token); at != std::string::npos;
-       at = error.find(token, at + 1)) {
-    const std::size_t end = at + token.size();
-    if ((at == 0 || !IsWordCharacter(error[at - 1])) &&
-        (end == error.size() || !IsWordCharacter(error[end]))) {
-      return true;
+  for (const Token& word : Tokens(error)) {
+    if (std::isdigit(static_cast<unsigned char>(error[word.begin])) == 0) continue;
+    const std::string number = error.substr(word.begin, word.end - word.begin);
+    for (std::size_t token = tokens.size(); token-- > 0;) {
+      const auto [begin, end] = tokens[token];
+      if (text.substr(begin, end - begin) == number) return tokens[token];
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 absl::Status Explain(std::string error, std::string_view text, const std::vector<Token>& tokens) {
@@ -136,35 +140,33 @@ absl::Status Explain(std::string error, std::string_view text, const std::vector
   const bool syntax = error.starts_with(kParser);
   if (syntax) error.erase(0, kParser.size());
   if (error == "expression rejects all packets") {
-    return Refused(error + ": no packet can hold all of it; look for parts that contradict each "
+    return Refused(error +
+                   ": no packet can hold all of it; look for parts that contradict each "
                    "other, as `ip and ip6`");
   }
-  const auto word = [&](std::size_t token) {
-    return text.substr(tokens[token].begin, tokens[token].end - tokens[token].begin);
+  const auto word = [&](const Token& token) {
+    return std::string(text.substr(token.begin, token.end - token.begin));
   };
-  const auto place = [&](std::size_t token) {
-    return " character " + std::to_string(tokens[token].begin + 1) + ", near \"" +
-           std::string(word(token)) + "\"";
+  const auto place = [&](const Token& token) {
+    return " character " + std::to_string(token.begin + 1) + ", near \"" + word(token) + "\"";
   };
   const std::optional<std::size_t> wrong = FirstWrongToken(text, tokens);
   if (syntax) {
     if (!wrong) {
       return Refused(error + " at the end, character " + std::to_string(tokens.back().end + 1) +
-                     ", behind \"" + std::string(word(tokens.size() - 1)) +
+                     ", behind \"" + word(tokens.back()) +
                      "\"; something is missing there, see pcap-filter(7)");
     }
-    return Refused(error + " at" + place(*wrong) +
+    return Refused(error + " at" + place(tokens[*wrong]) +
                    "; what may stand there is in pcap-filter(7), and `tcpdump -d` reads the same "
                    "language");
   }
-  // The parser may have looked one token further than the one it complains of.
+  // libpcap may have looked one token further than the one it complains of, but no further.
   const std::size_t last = wrong.value_or(tokens.size() - 1);
-  for (std::size_t token = last + 1; token-- > 0;) {
-    if (Names(error, word(token))) {
-      return Refused(error + ", at" + place(token) + "; correct it, see pcap-filter(7)");
-    }
-  }
-  return Refused(error + ", at or before" + place(last) + "; correct it, see pcap-filter(7)");
+  const std::optional<Token> named =
+      Named(error, text.substr(0, tokens[last].end), std::span(tokens).first(last + 1));
+  return Refused(error + (named ? ", at" + place(*named) : ", at or before" + place(tokens[last])) +
+                 "; correct it, see pcap-filter(7)");
 }
 
 absl::Status CheckText(std::string_view text) {
@@ -189,8 +191,9 @@ absl::StatusOr<std::vector<BpfInstruction>> CompileBpfExpression(std::string_vie
   EDGECAP_RETURN_IF_ERROR(CheckText(expression));
   const std::vector<Token> tokens = Tokens(expression);
   if (tokens.empty()) {
-    return Refused("the expression is empty; leave the field out, or write one, as "
-                   "`tcp port 443 and host 10.1.2.3`");
+    return Refused(
+        "the expression is empty; leave the field out, or write one, as "
+        "`tcp port 443 and host 10.1.2.3`");
   }
   if (tokens.size() > BpfProgram::kTokensMax) {
     return Refused("the expression has " + std::to_string(tokens.size()) +
@@ -199,16 +202,16 @@ absl::StatusOr<std::vector<BpfInstruction>> CompileBpfExpression(std::string_vie
   }
   const std::string text(expression);
   Answer answer = Ask(text, false);
-  if (answer.error.empty() &&
-      answer.instructions.size() <= BpfProgram::kOptimizedInstructionsMax) {
+  if (answer.error.empty() && answer.instructions.size() <= BpfProgram::kOptimizedInstructionsMax) {
     answer = Ask(text, true);
   }
   if (!answer.error.empty()) return Explain(std::move(answer.error), expression, tokens);
   for (const BpfInstruction& step : answer.instructions) {
     if (BPF_CLASS(step.code) == BPF_LD && BPF_MODE(step.code) == BPF_ABS &&
         step.k >= kKernelOffset) {
-      return Refused("the expression asks what only a Linux kernel knows of a packet (`inbound`, "
-                     "`outbound`, `ifindex`), which is not in its bytes; use the field direction");
+      return Refused(
+          "the expression asks what only a Linux kernel knows of a packet (`inbound`, "
+          "`outbound`, `ifindex`), which is not in its bytes; use the field direction");
     }
   }
   return std::move(answer.instructions);

@@ -25,7 +25,8 @@ struct BpfInstruction {
 inline constexpr std::uint32_t kBpfMemoryWords = 16;
 
 // How often a program may jump back in one packet before the packet counts as not matching. Only
-// `protochain` makes loops, one round for each IPv6 extension header; libpcap 1.11 has the same end.
+// `protochain` makes loops, one round for each IPv6 extension header; libpcap 1.11 has the same
+// end.
 inline constexpr std::uint32_t kBpfBackwardJumpsMax = 64;
 
 }  // namespace edgecap::filter

@@ -17,7 +17,8 @@
 namespace edgecap::filter {
 namespace {
 
-// Without FCS. Shorter packets are rare, so a larger window would cost most packets their short way.
+// Without FCS. Shorter packets are rare, so a larger window would cost most packets their short
+// way.
 constexpr std::uint64_t kSmallestFrameBytes = 60;
 
 absl::Status Refused(std::size_t index, const std::string& why) {
@@ -268,8 +269,8 @@ void ChooseOrder(BpfPlan& plan) {
     const BpfInstruction& step = plan.steps[i].instruction;
     if (WritesA(step) && !KeepsOrder(step)) {
       const std::uint32_t bytes = BPF_CLASS(step.code) == BPF_LD ? LoadBytes(step) : 0;
-      values.Restrict(count + i, bytes == 2 || bytes == 4 ? static_cast<std::uint8_t>(bytes)
-                                                          : Values::kHost);
+      values.Restrict(count + i,
+                      bytes == 2 || bytes == 4 ? static_cast<std::uint8_t>(bytes) : Values::kHost);
     } else {
       values.Join(i, count + i);
     }

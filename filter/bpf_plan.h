@@ -25,11 +25,11 @@
 namespace edgecap::filter {
 
 struct BpfStep {
-  BpfInstruction instruction;      // in network order: k already swapped for AND, JEQ, JSET
-  std::uint32_t target_true = 0;   // of jumps (JA: both), indices of steps
+  BpfInstruction instruction;     // in network order: k already swapped for AND, JEQ, JSET
+  std::uint32_t target_true = 0;  // of jumps (JA: both), indices of steps
   std::uint32_t target_false = 0;
   bool reachable = false;
-  bool network_order = false;      // see above
+  bool network_order = false;  // see above
 };
 
 struct BpfPlan {

@@ -17,8 +17,7 @@
 
 namespace edgecap::filter {
 
-absl::StatusOr<std::shared_ptr<const BpfProgram>> BpfProgram::Compile(
-    std::string_view expression) {
+absl::StatusOr<std::shared_ptr<const BpfProgram>> BpfProgram::Compile(std::string_view expression) {
   EDGECAP_ASSIGN_OR_RETURN(std::vector<BpfInstruction> instructions,
                            CompileBpfExpression(expression));
   return FromInstructions(std::move(instructions));
@@ -36,8 +35,9 @@ absl::StatusOr<std::shared_ptr<const BpfProgram>> BpfProgram::FromInstructions(
   const std::size_t page = mem::info().pageSize;
   const std::size_t bytes = (code.size() + page - 1) / page * page;
   const auto failed = [&](const char* what, asmjit::Error error) {
-    return absl::InternalError("bpf: " + std::to_string(bytes) + " bytes for machine code cannot be " +
-                               what + " (" + asmjit::DebugUtils::errorAsString(error) +
+    return absl::InternalError("bpf: " + std::to_string(bytes) +
+                               " bytes for machine code cannot be " + what + " (" +
+                               asmjit::DebugUtils::errorAsString(error) +
                                "); if the service is forbidden to make executable memory "
                                "(MemoryDenyWriteExecute=), allow it");
   };

@@ -20,7 +20,7 @@
 //
 // Time. libpcap's optimiser takes time that grows faster than the program, so a long expression
 // (kOptimizedInstructionsMax) is left as it is: right, but slower to match. Above kTokensMax words
-// and signs an expression is refused. So Compile() ends in about a second, or two (and names).
+// and signs an expression is refused. So Compile() ends in a second, or three at worst (and names).
 //
 // Life cycle: made by control, immutable, shared by the filters that use it.
 //
@@ -49,7 +49,7 @@ class BpfProgram {
  public:
   static constexpr std::size_t kExpressionBytesMax = 16384;
   // Words, numbers and signs of an expression.
-  static constexpr std::size_t kTokensMax = 1000;
+  static constexpr std::size_t kTokensMax = 500;
   // Instructions before optimising, up to which a program is optimised.
   static constexpr std::size_t kOptimizedInstructionsMax = 4096;
   static constexpr std::size_t kInstructionsMax = 131072;

@@ -12,7 +12,7 @@ readonly build_packages=(
   g++ meson ninja-build pkg-config ccache
   libdpdk-dev libpcap-dev libconcurrentqueue-dev libabsl-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev libmicrohttpd-dev nlohmann-json3-dev libcli11-dev
-  libcurl4-openssl-dev libhyperscan-dev
+  libcurl4-openssl-dev libhyperscan-dev libasmjit-dev
 )
 readonly run_packages=(
   dpdk dpdk-dev                              # dpdk-testpmd, dpdk-dumpcap
@@ -23,6 +23,7 @@ readonly test_packages=(
   libpcre2-dev                               # the peer of payload expressions
   clang libclang-rt-14-dev                   # fuzzing
   qemu-system-x86 xz-utils                   # tests/nic
+  qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross  # BPF on arm64
 )
 
 packages=("${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}")
