@@ -17,22 +17,18 @@ namespace {
 
 using nlohmann::json;
 
-bool SameRequest(const CaptureRequest& a, const CaptureRequest& b) {
-  return a.type == b.type && a.filter == b.filter && a.time_limit_s == b.time_limit_s &&
-         a.packet_limit == b.packet_limit && a.byte_limit == b.byte_limit &&
-         a.snaplen == b.snaplen && a.one_in == b.one_in && a.seed == b.seed;
-}
-
 // The fields of a request, out of the JSON of a capture.
 std::string RequestIn(const CaptureRequest& request, const config::LimitsConfig& limits) {
   Capture capture;
   capture.request = request;
   const json whole = json::parse(CaptureJson(capture, {"machine", ""}));
-  json fields = {{"type", whole.at("type")}, {"filter", whole.at("filter")}};
-  for (const NumberField& field : NumberFields(limits)) {
-    const std::string name(field.name);
-    if (whole.contains(name)) fields[name] = whole.at(name);
-  }
+  json fields = {{"type", whole.at("type")}, {"filters", whole.at("filters")}};
+  const auto keep = [&](std::string_view name) {
+    if (whole.contains(name)) fields[std::string(name)] = whole.at(std::string(name));
+  };
+  keep("exclude");
+  for (const auto& field : NumberFields(limits)) keep(field.name);
+  for (const std::string_view name : SamplingFields()) keep(name);
   return fields.dump();
 }
 
@@ -55,9 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   EDGECAP_CHECK(Validate(parsed.request, limits).empty());
+  EDGECAP_CHECK(json::parse(DryRunJson(parsed.request, "program")).at("dry_run") == true);
   const CaptureRequest complete = WithDefaults(parsed.request, limits);
   EDGECAP_CHECK(Validate(complete, limits).empty());
   const ParsedRequest again = ParseCaptureRequest(RequestIn(complete, limits), limits);
-  EDGECAP_CHECK(again.violations.empty() && SameRequest(again.request, complete));
+  EDGECAP_CHECK(again.violations.empty() && again.request == complete);
   return 0;
 }
