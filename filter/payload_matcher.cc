@@ -42,10 +42,10 @@ absl::Status CheckOne(std::string_view expression) {
     return absl::InvalidArgumentError(
         "payload \"\" is empty: give an expression, or leave payload out");
   }
-  if (expression.size() > kPayloadExpressionBytesMax) {
+  if (expression.size() > kPayloadBytesMax) {
     return absl::InvalidArgumentError(absl::StrCat(
         Named(expression), " has ", expression.size(), " bytes, at most ",
-        kPayloadExpressionBytesMax, " can be: shorten it, or make several expressions of it"));
+        kPayloadBytesMax, " can be: shorten it, or make several expressions of it"));
   }
   if (expression.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError(

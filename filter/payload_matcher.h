@@ -34,16 +34,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/packet.h"
+#include "filter/filter_spec.h"
 
 struct hs_database;
 struct hs_scratch;
 
 namespace edgecap::filter {
-
-// The limits of one filter's expressions. A third one bounds the time they take to compile, see
-// filter/payload_cost.h.
-inline constexpr std::size_t kPayloadExpressionsMax = 256;
-inline constexpr std::size_t kPayloadExpressionBytesMax = 1024;
 
 class PayloadMatcher {
  public:
