@@ -137,8 +137,7 @@ void CompiledFilter::MatchRules(const Burst& burst, MatchScratch& scratch) const
   AskQuestions(burst, &outer, scratch);
   for (std::uint32_t layer = 1; layer < layers; ++layer) {
     const FlowKeys& keys = scratch.layers_[layer];
-    inner_->Match(burst, keys.ethernet | keys.ipv4 | keys.ipv6, keys, scratch.classifier_,
-                  scratch.sets_);
+    inner_->Match(burst, keys.present, keys, scratch.classifier_, scratch.sets_);
     AskQuestions(burst, &keys, scratch);
   }
 }
