@@ -7,7 +7,8 @@
 //
 //   with ports       unordered pair of (address, port), protocol
 //   other IP         unordered pair of addresses, protocol
-//   a fragment       unordered pair of addresses: all fragments of a datagram stay together. Not the
+//   a fragment       unordered pair of addresses: all fragments of a datagram stay together. Not
+//   the
 //                    protocol: later fragments of IPv6 do not show it behind further headers
 //   no IP            unordered pair of MAC addresses, Ethernet type behind all VLAN tags
 //

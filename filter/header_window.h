@@ -86,7 +86,7 @@ class HeaderWindow {
       plain &= (difference & plain_mask_[i]) == 0;
       match &= (difference & mask_[i]) == 0;
     }
-    return !plain | (match & !rejects_plain_);
+    return !plain || (match && !rejects_plain_);
 #endif
   }
 

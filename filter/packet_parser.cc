@@ -218,7 +218,9 @@ class LayerParser {
     std::memcpy(key_.source.data(), &bytes_[begin + 8], 16);
     std::memcpy(key_.destination.data(), &bytes_[begin + 24], 16);
     at_ += kIpv6Bytes;
-    SetPayload(ParseExtensions(), begin + kIpv6Bytes + Load16(begin + 4));
+    // 0: in an option (RFC 2675), or an offload's to fill in.
+    const std::size_t length = Load16(begin + 4);
+    SetPayload(ParseExtensions(), length != 0 ? begin + kIpv6Bytes + length : end_);
     return true;
   }
 

@@ -37,9 +37,9 @@
 //
 // Payload. It begins behind TCP and DCCP (by their data offset), 8 bytes of UDP, UDP-Lite, ICMP and
 // ICMPv6, 12 of SCTP, and else behind the IP headers. It ends where the length in the IP header
-// says, if that lies between the payload's begin and the layer's end, else at the layer's end
-// (which is where the stored packet ends, for the outer one). So a packet whose header is cut off,
-// without IP, or with an IPv6 chain that breaks off, has an empty payload.
+// says, if that is not 0 and lies between the payload's begin and the layer's end, else at the
+// layer's end (for the outer one: where the stored packet ends). So the payload is empty where a
+// header is cut off, where an IPv6 chain breaks off, and without IP.
 //
 // Otherwise lengths in IP headers are not believed: what counts is what is there, as in tcpdump.
 //

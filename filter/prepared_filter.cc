@@ -9,10 +9,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "filter/flow_keys.h"
 #include "filter/value_sets.h"
 
 namespace edgecap::filter {
 namespace {
+
+// The numbers of FilterSpec::fragment are those that the parser finds.
+static_assert(static_cast<std::uint8_t>(Fragment::kNone) == kFragmentNone &&
+              static_cast<std::uint8_t>(Fragment::kFirst) == kFragmentFirst &&
+              static_cast<std::uint8_t>(Fragment::kLater) == kFragmentLater);
 
 absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
 

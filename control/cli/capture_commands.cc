@@ -4,16 +4,21 @@
 
 #include <cstdio>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "base/status_macros.h"
 #include "control/cli/capture_id.h"
 #include "control/cli/client.h"
+#include "control/cli/filter_options.h"
 #include "control/cli/format.h"
 #include "control/cli/json_view.h"
 #include "control/cli/output_file.h"
 #include "control/cli/progress_line.h"
+#include "control/cli/sampling_options.h"
 #include "control/cli/stop_signals.h"
 #include "control/cli/wait_for_capture.h"
+#include "control/filter_json.h"
 #include "pcapwriter/file_system.h"
 
 namespace edgecap::cli {
@@ -80,8 +85,12 @@ absl::StatusOr<int> WaitAndReport(const Client& client, const std::string& id,
 
 absl::StatusOr<int> Create(const DaemonOptions& daemon, const CreateOptions& options) {
   const Client client(daemon.socket);
-  const std::string body = CreateRequest(options).dump();
+  const std::string body = control::Dump(CreateRequest(options));
   EDGECAP_ASSIGN_OR_RETURN(const Reply created, client.Call("POST", kCapturesPath, body));
+  if (options.dry_run) {
+    Print(daemon.json ? created.text : FormatDryRun(created.json));
+    return kExitSuccess;
+  }
   const std::string id = Text(created.json, "id");
   if (id.empty()) return absl::DataLossError("the daemon's answer has no id");
   if (!daemon.json) {
@@ -112,7 +121,7 @@ absl::StatusOr<int> DownloadTo(const Client& client, const std::string& id, cons
   return kExitSuccess;
 }
 
-void AddCreateOptions(CLI::App& command, CreateOptions& options) {
+void AddCreateOptions(CLI::App& command, CreateOptions& options, FilterOptions& filter) {
   command.add_option("type", options.type, "simple: a sample; full: every matching packet")
       ->required()
       ->type_name("simple|full")
@@ -120,7 +129,7 @@ void AddCreateOptions(CLI::App& command, CreateOptions& options) {
         const bool known = text == "simple" || text == "full";
         return known ? std::string() : "\"" + text + "\" is neither simple nor full";
       });
-  AddFilterOptions(command, options.filter);
+  AddFilterOptions(command, filter);
   const NumberRange positive = {.least = 1};
   AddNumber(command, "--time-limit", options.time_limit, positive, "end after so many seconds")
       ->group(kLimitsGroup);
@@ -132,45 +141,64 @@ void AddCreateOptions(CLI::App& command, CreateOptions& options) {
       ->group(kLimitsGroup);
   AddNumber(command, "--snaplen", options.snaplen, positive, "keep so many bytes of each packet")
       ->group(kLimitsGroup);
-  AddNumber(command, "--one-in", options.one_in, positive, "simple: take one of so many packets")
-      ->group(kSamplingGroup);
-  AddNumber(command, "--seed", options.seed, {}, "simple: start of the random choice")
-      ->group(kSamplingGroup);
+  AddSamplingOptions(command, options.sampling);
   command.add_flag("--wait", options.wait, "wait for the end; exit codes as those of wait");
+  command.add_flag("--dry-run", options.dry_run,
+                   "start nothing: print what would run, or what is wrong with it");
 }
 
 }  // namespace
 
-json CreateRequest(const CreateOptions& options) {
-  json request = {{"type", options.type}};
-  if (!options.filter.empty()) request["filter"] = options.filter;
-  const auto add = [&](const char* name, const std::optional<std::uint64_t>& value) {
-    if (value.has_value()) request[name] = *value;
+control::Json CreateRequest(const CreateOptions& options) {
+  control::Json request = {{"type", options.type}};
+  if (options.filter != filter::CaptureFilter{}) {
+    control::PutCaptureFilter(options.filter, request);
+  }
+  const auto add = [&](std::string_view name, const auto& value) {
+    if (value.has_value()) request[std::string(name)] = *value;
   };
   add("time_limit", options.time_limit);
   add("packet_limit", options.packet_limit);
   add("byte_limit", options.byte_limit);
   add("snaplen", options.snaplen);
-  add("one_in", options.one_in);
-  add("seed", options.seed);
+  for (const auto& field : control::SamplingNumberFields()) {
+    add(field.name, options.sampling.*field.value);
+  }
+  add("probability", options.sampling.probability);
+  if (options.sampling.reservoir) request["reservoir"] = true;
+  if (options.dry_run) request["dry_run"] = true;
   return request;
 }
 
 void AddCreateCommand(CLI::App& app, DaemonOptions& daemon, Command& chosen) {
   CLI::App* command = app.add_subcommand("create", "Start a capture and print its id");
   auto options = std::make_shared<CreateOptions>();
-  AddCreateOptions(*command, *options);
+  auto filter = std::make_shared<FilterOptions>();
+  AddCreateOptions(*command, *options, *filter);
   AddDaemonOptions(*command, daemon);
   command->footer(
-      "What is not given is the daemon's to choose (section limits of its configuration).\n\n"
+      "What is not given is the daemon's to choose (section limits of its configuration). A "
+      "simple\n"
+      "capture that does not say how it samples draws --packet-limit packets fairly from the "
+      "whole\n"
+      "time. A file of filters is YAML or JSON:\n"
+      "  filters: [{protocol: tcp, port: [80, 443]}, {payload: '(?i)host: example'}]\n"
+      "  exclude: [{address: 192.0.2.0/24}]\n\n"
       "Examples:\n"
       "  edgecap create full --source-address 192.0.2.0/24 --destination-port 443 --time-limit 60\n"
-      "  edgecap create simple --one-in 1000 --packet-limit 10000\n"
+      "  edgecap create simple --time-limit 300 --packet-limit 10000\n"
+      "  edgecap create simple --per-flow 100 --port '80;443' --dry-run\n"
+      "  edgecap create full --filter '{protocol: tcp, port: [80, 443]}' --filter '{port: 53}' \\\n"
+      "    --exclude '{address: 192.0.2.0/24}'\n"
+      "  edgecap create full --filter-file filters.yaml --time-limit 60\n"
       "  id=$(edgecap create full --protocol udp --packet-limit 100 --wait) &&\n"
       "    edgecap download $id -o udp.pcap");
-  command->callback([&chosen, &daemon, options] {
-    if (const auto spec = ToFilterSpec(options->filter); !spec.ok()) {
-      throw CLI::ValidationError(MessageOf(spec.status()));
+  command->callback([&chosen, &daemon, options, filter] {
+    absl::StatusOr<filter::CaptureFilter> read = ToCaptureFilter(*filter);
+    if (!read.ok()) throw CLI::ValidationError(MessageOf(read.status()));
+    options->filter = *std::move(read);
+    if (const absl::Status sampling = CheckSampling(options->sampling); !sampling.ok()) {
+      throw CLI::ValidationError(MessageOf(sampling));
     }
     chosen = [&daemon, options] { return Create(daemon, *options); };
   });

@@ -18,24 +18,27 @@
 
 #include "control/cli/exit_code.h"
 #include "control/cli/options.h"
+#include "control/json_text.h"
+#include "control/sampling_request.h"
+#include "filter/filter_spec.h"
 
 namespace edgecap::cli {
 
 // What `create` asks for. What is not given is left to the daemon's configuration.
 struct CreateOptions {
   std::string type;
-  FilterWords filter;
+  filter::CaptureFilter filter;
   std::optional<std::uint64_t> time_limit;
   std::optional<std::uint64_t> packet_limit;
   std::optional<std::uint64_t> byte_limit;
   std::optional<std::uint64_t> snaplen;
-  std::optional<std::uint64_t> one_in;
-  std::optional<std::uint64_t> seed;
+  control::SamplingRequest sampling;
+  bool dry_run = false;
   bool wait = false;
 };
 
 // The body of POST /v1/captures.
-[[nodiscard]] nlohmann::json CreateRequest(const CreateOptions& options);
+[[nodiscard]] control::Json CreateRequest(const CreateOptions& options);
 
 void AddCreateCommand(CLI::App& app, DaemonOptions& daemon, Command& chosen);
 void AddListCommand(CLI::App& app, DaemonOptions& daemon, Command& chosen);

@@ -3,7 +3,9 @@
 #include "control/cli/format.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdio>
+#include <sstream>
 #include <string_view>
 
 #include "control/cli/json_view.h"
@@ -53,6 +55,78 @@ std::string FormatLimits(const json& capture) {
   add("packet_limit", "packets");
   add("byte_limit", "bytes");
   return text.empty() ? "none" : text;
+}
+
+// "one in 100, effective rate 0.0099"; empty where every packet is taken.
+std::string FormatSampling(const json& capture) {
+  struct Row {
+    const char* field;
+    const char* before;
+    const char* after;
+  };
+  constexpr Row kRows[] = {
+      {"one_in", "one in ", ""},
+      {"probability", "each packet with probability ", ""},
+      {"per_flow", "whole flows, one in ", ""},
+      {"rate", "", " packets a second"},
+      {"rate_burst", ", at once up to ", ""},
+  };
+  std::string text;
+  for (const Row& row : kRows) {
+    const std::string value = Text(capture, row.field);
+    if (!value.empty()) text += row.before + value + row.after;
+  }
+  if (Member(capture, "reservoir") == true) {
+    text = Text(capture, "packet_limit") + " packets of the whole time (reservoir)";
+  }
+  const std::string rate = Text(Member(capture, "sampling"), "effective_rate");
+  return text.empty() || rate.empty() ? text : text + ", effective rate " + rate;
+}
+
+// "80;443" of one value or a list of them.
+std::string FormatValues(const json& values) {
+  if (!values.is_array()) return ToText(values);
+  std::string text;
+  for (const json& value : values) text += (text.empty() ? "" : ";") + ToText(value);
+  return text;
+}
+
+std::string FormatFields(const json& filter) {
+  std::string text;
+  for (const auto& [name, value] : filter.items()) {
+    if (value.is_null()) continue;
+    text += (text.empty() ? "" : ", ") + name + " " + FormatValues(value);
+  }
+  return text.empty() ? "every packet" : text;
+}
+
+std::string JoinFilters(const json& filters) {
+  std::string text;
+  for (const json& filter : filters) {
+    text += (text.empty() ? "(" : " or (") + FormatFields(filter) + ")";
+  }
+  return text;
+}
+
+// For a column.
+std::string Shortened(std::string text) {
+  constexpr std::size_t kColumnBytes = 100;
+  if (text.size() <= kColumnBytes) return text;
+  std::size_t end = kColumnBytes;
+  while ((text[end] & 0xC0) == 0x80) --end;  // not in the middle of a UTF-8 sequence
+  return text.substr(0, end) + "...";
+}
+
+// The rows about what was asked for.
+void AddRequest(const json& request, TextTable& facts) {
+  facts.AddRow({"filter", FormatFilter(request)});
+  facts.AddRow({"limits", FormatLimits(request)});
+  if (const std::string snaplen = Text(request, "snaplen"); !snaplen.empty()) {
+    facts.AddRow({"snaplen", snaplen + " bytes"});
+  }
+  if (const std::string sampling = FormatSampling(request); !sampling.empty()) {
+    facts.AddRow({"sampling", sampling});
+  }
 }
 
 std::string FormatFiles(const json& files) {
@@ -122,7 +196,7 @@ std::string FormatCaptureList(const json& list) {
   for (const json& capture : captures) {
     table.AddRow({Text(capture, "id"), Text(capture, "type"), Text(capture, "status"),
                   Text(capture, "created"), Text(capture, "packets_captured"),
-                  Text(capture, "bytes_captured"), FormatFilter(Member(capture, "filter"))});
+                  Text(capture, "bytes_captured"), Shortened(FormatFilter(capture))});
   }
   return table.ToString();
 }
@@ -132,14 +206,7 @@ std::string FormatCapture(const json& capture) {
       Member(capture, "stop_requested") == true && Text(capture, "status") == "running";
   TextTable facts({{}, {}});
   for (const char* name : {"id", "type", "machine"}) facts.AddRow({name, Text(capture, name)});
-  facts.AddRow({"filter", FormatFilter(Member(capture, "filter"))});
-  facts.AddRow({"limits", FormatLimits(capture)});
-  if (const std::string snaplen = Text(capture, "snaplen"); !snaplen.empty()) {
-    facts.AddRow({"snaplen", snaplen + " bytes"});
-  }
-  if (const std::string one_in = Text(capture, "one_in"); !one_in.empty()) {
-    facts.AddRow({"sampling", "one in " + one_in});
-  }
+  AddRequest(capture, facts);
   facts.AddRow({"status", Text(capture, "status") + (stopping ? ", stop requested" : "")});
   for (const char* name : {"created", "started", "ended"}) {
     facts.AddRow({name, OrDash(Text(capture, name))});
@@ -200,13 +267,28 @@ std::string FormatStats(const json& stats) {
          FormatWorkers(Member(stats, "workers"));
 }
 
-std::string FormatFilter(const json& filter) {
-  std::string text;
-  for (const auto& [name, value] : filter.items()) {
-    if (value.is_null()) continue;
-    text += (text.empty() ? "" : ", ") + name + " " + ToText(value);
+std::string FormatFilter(const json& capture) {
+  if (const std::uint64_t omitted = Count(capture, "filters_omitted"); omitted != 0) {
+    return Plural(omitted, "filter");
   }
-  return text.empty() ? "every packet" : text;
+  const json& filters = Member(capture, "filters");
+  const json& exclude = Member(capture, "exclude");
+  const std::string wanted = filters.empty()       ? "every packet"
+                             : filters.size() == 1 ? FormatFields(filters[0])
+                                                   : JoinFilters(filters);
+  return exclude.empty() ? wanted : wanted + ", but not " + JoinFilters(exclude);
+}
+
+std::string FormatDryRun(const json& dry_run) {
+  const json& request = Member(dry_run, "request");
+  TextTable facts({{}, {}});
+  facts.AddRow({"type", Text(request, "type")});
+  AddRequest(request, facts);
+  std::string text = "nothing was started; this would run:\n\n" + facts.ToString();
+  const json& program = Member(dry_run, "program");
+  std::istringstream lines(program.is_string() ? program.get<std::string>() : "");
+  for (std::string line; std::getline(lines, line);) text += "\n" + ToText(line);
+  return text + "\n";
 }
 
 std::string FormatBytes(std::uint64_t bytes) {

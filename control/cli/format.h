@@ -32,8 +32,12 @@ namespace edgecap::cli {
 
 [[nodiscard]] std::string FormatStats(const nlohmann::json& stats);
 
-// "protocol tcp, destination_port 443", or "every packet".
-[[nodiscard]] std::string FormatFilter(const nlohmann::json& filter);
+// The filter of a capture or a request: "protocol tcp, port 80;443, but not (port 22)", or "every
+// packet".
+[[nodiscard]] std::string FormatFilter(const nlohmann::json& capture);
+
+// What a dry run found.
+[[nodiscard]] std::string FormatDryRun(const nlohmann::json& dry_run);
 
 // "1.5 GiB", "512 B".
 [[nodiscard]] std::string FormatBytes(std::uint64_t bytes);

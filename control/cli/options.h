@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Options that several commands share, for CLI11: numbers, the filter's fields, the daemon's
-// socket. A wrong value is reported by CLI11's ValidationError, which command_line.cc prints.
+// Options that several commands share, for CLI11: numbers, the daemon's socket. Filters and
+// samplers have their own headers. A wrong value is reported by CLI11's ValidationError, which
+// command_line.cc prints.
 //
 // Life cycle: the variables given here outlive the parser.
 //
@@ -11,20 +12,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "control/cli/numbers.h"
-#include "filter/filter_spec.h"
 
 namespace edgecap::cli {
 
 // Headings in `--help`.
-inline constexpr char kFilterGroup[] = "Filter (all that are given must hold)";
 inline constexpr char kLimitsGroup[] = "Limits";
-inline constexpr char kSamplingGroup[] = "Sampling";
 inline constexpr char kOutputGroup[] = "Output";
 inline constexpr char kDaemonGroup[] = "Daemon";
 
@@ -35,14 +31,6 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& flags, std::optional<st
 // Seconds, kept as nanoseconds.
 CLI::Option* AddSeconds(CLI::App& app, const std::string& flags,
                         std::optional<std::uint64_t>& value_ns, const std::string& meaning);
-
-// The words of a filter as they were given, by field name ("source_address").
-using FilterWords = std::map<std::string, std::string>;
-
-void AddFilterOptions(CLI::App& app, FilterWords& words);
-
-// Errors: kInvalidArgument from FilterSpec, which reads and judges the words.
-[[nodiscard]] absl::StatusOr<filter::FilterSpec> ToFilterSpec(const FilterWords& words);
 
 // How a command reaches the daemon and what it prints.
 struct DaemonOptions {

@@ -3,19 +3,20 @@
 #include "control/cli/record_command.h"
 
 #include <cstdio>
-#include <limits>
 #include <memory>
 #include <string>
 
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "config/settings.h"
+#include "control/cli/filter_options.h"
 #include "control/cli/format.h"
 #include "control/cli/options.h"
 #include "control/cli/output_file.h"
 #include "control/cli/record_plan.h"
 #include "control/cli/record_report.h"
 #include "control/cli/recorder.h"
+#include "control/cli/sampling_options.h"
 
 namespace edgecap::cli {
 namespace {
@@ -31,7 +32,13 @@ constexpr char kExamples[] =
     "  edgecap record --read in.pcap -w out.pcap --source-address 10.0.0.0/8 --protocol tcp\n"
     "  edgecap record --port 0000:3b:00.0 -w out.pcap --destination-port 443 --time-limit 60\n"
     "  edgecap record --vdev net_null0,size=64 --discard --no-huge --time-limit 5\n"
-    "  edgecap record --read in.pcap -w - --one-in 100 | tshark -r -";
+    "  edgecap record --read in.pcap -w - --one-in 100 | tshark -r -\n"
+    "  edgecap record --read in.pcap -w sample.pcap --reservoir --packet-limit 10000\n"
+    "  edgecap record --read in.pcap -w tls.pcap --port '443;8443' --payload '^\\x16\\x03'\n"
+    "  edgecap record --read in.pcap -w vm.pcap --layer inner --address 10.1.0.0/16\n"
+    "  edgecap record --read in.pcap -w web.pcap --filter '{protocol: tcp, port: [80, 443]}' \\\n"
+    "    --filter '{protocol: udp, port: 443}' --exclude '{address: 192.0.2.0/24}'\n"
+    "  edgecap record --read in.pcap -w out.pcap --filter-file filters.yaml";
 
 template <typename Table>
 const config::Rules& RulesOf(const Table& table, std::string_view key) {
@@ -91,12 +98,6 @@ void AddLimits(CLI::App& command, RecordOptions& options) {
   AddNumber(command, "-s,--snaplen", options.snaplen, {.least = 1, .most = dataplane::kSnaplenMax},
             "keep so many bytes of each packet")
       ->group(kLimitsGroup);
-  AddNumber(command, "--one-in", options.one_in,
-            {.least = 1, .most = std::numeric_limits<std::uint32_t>::max()},
-            "take one of so many packets, at random")
-      ->group(kSamplingGroup);
-  AddNumber(command, "--seed", options.seed, {}, "start of the random choice [0]")
-      ->group(kSamplingGroup);
 }
 
 void AddMachineOptions(CLI::App& command, RecordOptions& options) {
@@ -153,6 +154,7 @@ void AddRecordCommand(CLI::App& app, Command& chosen) {
   AddSourceAndOutput(*command, *options);
   AddFilterOptions(*command, options->filter);
   AddLimits(*command, *options);
+  AddSamplingOptions(*command, options->sampling);
   AddMachineOptions(*command, *options);
   command->footer(kExamples);
   command->callback([&chosen, options] {

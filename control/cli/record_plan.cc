@@ -4,8 +4,11 @@
 
 #include <sched.h>
 
+#include <utility>
+
 #include "base/status_macros.h"
 #include "config/device.h"
+#include "control/cli/sampling_options.h"
 
 namespace edgecap::cli {
 namespace {
@@ -103,11 +106,28 @@ dataplane::EngineOptions EngineOptionsOf(const RecordOptions& options) {
   return engine;
 }
 
-dataplane::JobSpec JobOf(const RecordOptions& options, const filter::FilterSpec& filter) {
+// A reservoir's size is its packet limit, and it knows no bytes.
+absl::Status CheckReservoir(const RecordOptions& options) {
+  if (!options.sampling.reservoir) return absl::OkStatus();
+  if (!options.packet_limit) {
+    return absl::InvalidArgumentError("--reservoir: how many packets? give --packet-limit too");
+  }
+  if (!options.byte_limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--byte-limit is not for --reservoir: use --packet-limit and --snaplen");
+}
+
+// Standard input is read once.
+absl::Status CheckStandardInput(const RecordOptions& options) {
+  if (options.read_path != "-" || options.filter.file != "-") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--read - and --filter-file - are both given: only one of them can be standard input");
+}
+
+dataplane::JobSpec JobOf(const RecordOptions& options, filter::CaptureFilter filter) {
   dataplane::JobSpec job;
-  if (filter != filter::FilterSpec{}) job.filter.filters = {filter};
-  job.sampling = sampler::SamplingPolicy::OneIn(
-      static_cast<std::uint32_t>(options.one_in.value_or(1)), options.seed.value_or(0));
+  job.filter = std::move(filter);
+  job.sampling = PolicyOf(options.sampling);
   job.snaplen = static_cast<std::uint32_t>(options.snaplen.value_or(job.snaplen));
   job.packet_limit = options.packet_limit.value_or(0);
   job.byte_limit = options.byte_limit.value_or(0);
@@ -125,14 +145,17 @@ absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& options) {
   const bool from_file = !options.read_path.empty();
   if (from_file) EDGECAP_RETURN_IF_ERROR(CheckFileOptions(options));
   if (options.core.has_value()) EDGECAP_RETURN_IF_ERROR(CheckCore(*options.core));
-  EDGECAP_ASSIGN_OR_RETURN(const filter::FilterSpec filter, ToFilterSpec(options.filter));
+  EDGECAP_RETURN_IF_ERROR(CheckSampling(options.sampling));
+  EDGECAP_RETURN_IF_ERROR(CheckReservoir(options));
+  EDGECAP_RETURN_IF_ERROR(CheckStandardInput(options));
+  EDGECAP_ASSIGN_OR_RETURN(filter::CaptureFilter filter, ToCaptureFilter(options.filter));
 
   RecordPlan plan;
   plan.read_path = options.read_path;
   if (!from_file) plan.dataplane = DeviceConfig(options);
   if (options.core.has_value()) plan.core = static_cast<int>(*options.core);
   plan.engine = EngineOptionsOf(options);
-  plan.job = JobOf(options, filter);
+  plan.job = JobOf(options, std::move(filter));
   plan.discard = options.discard;
   plan.progress = !options.quiet;
   return plan;

@@ -16,7 +16,8 @@
 
 #include "absl/status/statusor.h"
 #include "config/config.h"
-#include "control/cli/options.h"
+#include "control/cli/filter_options.h"
+#include "control/sampling_request.h"
 #include "dataplane/engine.h"
 #include "dataplane/job.h"
 
@@ -29,13 +30,12 @@ struct RecordOptions {
   std::string write_path;
   bool discard = false;
   bool force = false;
-  FilterWords filter;
+  FilterOptions filter;
   std::optional<std::uint64_t> packet_limit;
   std::optional<std::uint64_t> byte_limit;
   std::optional<std::uint64_t> time_limit_ns;
   std::optional<std::uint64_t> snaplen;
-  std::optional<std::uint64_t> one_in;
-  std::optional<std::uint64_t> seed;
+  control::SamplingRequest sampling;
   std::optional<std::uint64_t> core;
   std::optional<std::uint64_t> blocks;
   std::optional<std::uint64_t> block_bytes;
@@ -59,8 +59,8 @@ struct RecordPlan {
   bool progress = true;
 };
 
-// Looks at nothing but the words and the processors there are; the output file is checked by
-// CheckOutput().
+// Looks at nothing but the words, the file of filters and the processors there are; the output file
+// is checked by CheckOutput().
 //
 // Errors: kInvalidArgument, naming the option, the value and what to do.
 [[nodiscard]] absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& options);

@@ -40,7 +40,8 @@ json RunningCapture() {
           {"byte_limit", nullptr},
           {"snaplen", 262144},
           {"one_in", 1},
-          {"filter", {{"destination_port", "443"}, {"protocol", "tcp"}}},
+          {"sampling", {{"method", "one_in"}, {"effective_rate", 0.5}}},
+          {"filters", {{{"destination_port", "443"}, {"protocol", "tcp"}}}},
           {"stop_requested", false},
           {"end_reason", nullptr},
           {"error_message", nullptr},
@@ -123,6 +124,14 @@ TEST(FormatTest, TheListHasOneLineForEachCapture) {
 TEST(FormatTest, AnEmptyFilterIsEveryPacket) {
   EXPECT_EQ(FormatFilter(json::object()), "every packet");
   EXPECT_EQ(FormatFilter(nullptr), "every packet");
+  EXPECT_EQ(FormatFilter(json::parse(R"({"filters": []})")), "every packet");
+  EXPECT_EQ(FormatFilter(json::parse(R"({"filters": [{}]})")), "every packet");
+  EXPECT_EQ(FormatFilter(json::parse(R"({"filters": [{"port": ["80", "443"]}, {"vlan": "7"}],
+                                         "exclude": [{"port": "22"}]})")),
+            "(port 80;443) or (vlan 7), but not (port 22)");
+  EXPECT_EQ(FormatFilter(json::parse(R"({"filters": [], "exclude": [{"port": "22"}]})")),
+            "every packet, but not (port 22)");
+  EXPECT_EQ(FormatFilter(json::parse(R"({"filters_omitted": 10000})")), "10000 filters");
 }
 
 TEST(FormatTest, NothingBreaksOnAnswersOfAnotherShape) {

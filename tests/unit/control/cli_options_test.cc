@@ -11,6 +11,7 @@
 #include "control/cli/numbers.h"
 #include "control/cli/options.h"
 #include "control/cli/record_plan.h"
+#include "control/cli/sampling_options.h"
 
 namespace edgecap::cli {
 namespace {
@@ -68,35 +69,75 @@ TEST(ParseSecondsTest, TakesDecimalsExactly) {
   }
 }
 
-TEST(FilterOptionsTest, EveryFieldOfAFilterHasAnOption) {
-  CLI::App app;
-  FilterWords words;
-  AddFilterOptions(app, words);
-  for (const std::string_view field : filter::FilterSpec::FieldNames()) {
-    std::string flag = "--" + std::string(field);
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    EXPECT_NE(app.get_option_no_throw(flag), nullptr) << flag;
+TEST(SamplingOptionsTest, EveryWayToSampleHasAnOption) {
+  const auto parse = [](std::vector<std::string> words) {
+    CLI::App app;
+    control::SamplingRequest request;
+    AddSamplingOptions(app, request);
+    std::reverse(words.begin(), words.end());
+    app.parse(words);
+    return request;
+  };
+  EXPECT_EQ(parse({"--one-in", "5", "--seed", "7"}),
+            (control::SamplingRequest{.one_in = 5, .seed = 7}));
+  EXPECT_EQ(parse({"--probability", "0.25"}), (control::SamplingRequest{.probability = 0.25}));
+  EXPECT_EQ(parse({"--probability", "1e-3"}), (control::SamplingRequest{.probability = 0.001}));
+  EXPECT_EQ(parse({"--per-flow", "100"}), (control::SamplingRequest{.per_flow = 100}));
+  EXPECT_EQ(parse({"--rate", "100", "--rate-burst", "5"}),
+            (control::SamplingRequest{.rate = 100, .rate_burst = 5}));
+  EXPECT_EQ(parse({"--reservoir"}), (control::SamplingRequest{.reservoir = true}));
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--one-in", "0"},
+                                             {"--one-in", "4294967296"},
+                                             {"--per-flow", "0"},
+                                             {"--rate", "0"},
+                                             {"--rate", "1000000001"},
+                                             {"--rate-burst", "10000001"},
+                                             {"--probability", "0"},
+                                             {"--probability", "1.1"},
+                                             {"--probability", "nan"},
+                                             {"--probability", "inf"},
+                                             {"--probability", "-0.5"},
+                                             {"--probability", "0.5x"},
+                                             {"--probability", ""}}) {
+    EXPECT_THROW(parse(wrong), CLI::ValidationError) << wrong[0] << " " << wrong[1];
   }
-}
-
-TEST(FilterOptionsTest, TheWordsAreJudgedByTheFilter) {
-  const auto spec = ToFilterSpec({{"source_address", "10.0.0.0/8"}, {"protocol", "tcp"}});
-  ASSERT_TRUE(spec.ok());
-  EXPECT_EQ(spec->protocol, 6);
-  EXPECT_FALSE(ToFilterSpec({{"source_port", "70000"}}).ok());
 }
 
 TEST(CreateRequestTest, HoldsOnlyWhatWasGiven) {
   CreateOptions options;
   options.type = "full";
-  EXPECT_EQ(CreateRequest(options), json({{"type", "full"}}));
-  options.filter = {{"destination_port", "443"}};
+  EXPECT_EQ(json(CreateRequest(options)), json({{"type", "full"}}));
+  options.filter.filters.resize(1);
+  ASSERT_TRUE(options.filter.filters[0].Set("destination_port", "443").ok());
   options.time_limit = 60;
-  options.seed = 0;
-  EXPECT_EQ(CreateRequest(options), json({{"type", "full"},
-                                          {"filter", {{"destination_port", "443"}}},
-                                          {"time_limit", 60},
-                                          {"seed", 0}}));
+  options.sampling.seed = 0;
+  EXPECT_EQ(json(CreateRequest(options)), json({{"type", "full"},
+                                                {"filters", {{{"destination_port", "443"}}}},
+                                                {"time_limit", 60},
+                                                {"seed", 0}}));
+}
+
+TEST(CreateRequestTest, HoldsEveryWayToSample) {
+  CreateOptions options;
+  options.type = "simple";
+  options.sampling = {.one_in = 1,
+                      .probability = 0.5,
+                      .per_flow = 2,
+                      .rate = 3,
+                      .rate_burst = 4,
+                      .reservoir = true,
+                      .seed = 5};
+  options.dry_run = true;
+  EXPECT_EQ(json(CreateRequest(options)), json({{"type", "simple"},
+                                                {"one_in", 1},
+                                                {"probability", 0.5},
+                                                {"per_flow", 2},
+                                                {"rate", 3},
+                                                {"rate_burst", 4},
+                                                {"reservoir", true},
+                                                {"seed", 5},
+                                                {"dry_run", true}}));
 }
 
 TEST(CaptureIdTest, AreFourToThirtyTwoHexDigits) {
@@ -135,7 +176,8 @@ TEST(PlanRecordTest, AFileIsReadByOneUnpinnedWorkerWithoutADevice) {
   EXPECT_EQ(plan->core, -1);
   EXPECT_TRUE(plan->dataplane.ports.empty());
   EXPECT_EQ(plan->job.shards.path, "out.pcap");
-  EXPECT_EQ(plan->job.sampling.one_in, 1u);
+  EXPECT_EQ(plan->job.sampling.method, sampler::SamplingMethod::kAll);
+  EXPECT_EQ(plan->job.filter, filter::CaptureFilter{});
   EXPECT_EQ(plan->job.snaplen, dataplane::kSnaplenMax);
 }
 
@@ -150,6 +192,43 @@ TEST(PlanRecordTest, ADeviceHasOnePortAndOneWorker) {
   EXPECT_EQ(plan->dataplane.worker_cores.size(), 1u);
   EXPECT_EQ(plan->dataplane.hugepages, "off");
   EXPECT_EQ(plan->job.time_limit_ns, 1'500'000'000u);
+}
+
+TEST(PlanRecordTest, FiltersAndSamplersReachTheJob) {
+  RecordOptions options = FromFile();
+  options.filter.fields = {{"port", {"53"}}};
+  options.filter.exclude = {"{address: 10.0.0.1}"};
+  options.sampling = {.reservoir = true, .seed = 9};
+  options.packet_limit = 100;
+  const auto plan = PlanRecord(options);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->job.filter.ToString(), "port 53, but not (address 10.0.0.1)");
+  EXPECT_EQ(plan->job.sampling.method, sampler::SamplingMethod::kReservoir);
+  EXPECT_EQ(plan->job.sampling.seed, 9u);
+  EXPECT_EQ(plan->job.packet_limit, 100u);
+}
+
+TEST(PlanRecordTest, AReservoirHasAPacketLimitAndNoByteLimit) {
+  RecordOptions options = FromFile();
+  options.sampling.reservoir = true;
+  EXPECT_EQ(MessageOf(PlanRecord(options).status()),
+            "--reservoir: how many packets? give --packet-limit too");
+  options.packet_limit = 1;
+  options.byte_limit = 1;
+  EXPECT_EQ(MessageOf(PlanRecord(options).status()),
+            "--byte-limit is not for --reservoir: use --packet-limit and --snaplen");
+  options.byte_limit.reset();
+  EXPECT_TRUE(PlanRecord(options).ok());
+  options.sampling.one_in = 2;
+  EXPECT_EQ(MessageOf(PlanRecord(options).status()),
+            "reservoir and one_in are both given: choose one way to sample");
+}
+
+TEST(PlanRecordTest, StandardInputIsReadForOnePurpose) {
+  RecordOptions options = FromFile();
+  options.read_path = "-";
+  options.filter.file = "-";
+  EXPECT_NE(MessageOf(PlanRecord(options).status()).find("only one of them"), std::string::npos);
 }
 
 TEST(PlanRecordTest, WantsOneSourceAndOneOutput) {
@@ -198,6 +277,12 @@ TEST(CommandLineTest, AWrongCommandLineExitsWithTwo) {
   EXPECT_EQ(RunWords({"create", "half"}), kExitUsage);
   EXPECT_EQ(RunWords({"create", "full", "--time-limit", "1k"}), kExitUsage);
   EXPECT_EQ(RunWords({"create", "full", "--source-port", "70000"}), kExitUsage);
+  EXPECT_EQ(RunWords({"create", "full", "--filter", "{port: 70000}"}), kExitUsage);
+  EXPECT_EQ(RunWords({"create", "full", "--exclude", "{}"}), kExitUsage);
+  EXPECT_EQ(RunWords({"create", "full", "--port", "1", "--filter", "{port: 2}"}), kExitUsage);
+  EXPECT_EQ(RunWords({"create", "full", "--filter-file", "/nonexistent"}), kExitUsage);
+  EXPECT_EQ(RunWords({"create", "simple", "--one-in", "2", "--per-flow", "2"}), kExitUsage);
+  EXPECT_EQ(RunWords({"record", "--read", "a", "-w", "b", "--reservoir"}), kExitUsage);
   EXPECT_EQ(RunWords({"record", "--read", "a", "-w", "b", "--time-limit", "5"}), kExitUsage);
   EXPECT_EQ(RunWords({"record", "--read", "a", "-w", "b", "--block-bytes", "3"}), kExitUsage);
 }
