@@ -427,7 +427,8 @@ void Classifier::Dimension::ClassifyAddresses(
     classes[i] = ipv4->Find(__builtin_bswap32(words[0][i]));
   });
 #endif
-  if (ipv6_starts.size() == 1) return;  // no rule about IPv6: class 0
+  // No rule about IPv6: class 0. One about all of it makes one class too.
+  if (ipv6_classes.size() == 1 && ipv6_classes[0] == 0) return;
   ForEachPacket(keys.ipv6 & which, [&](std::uint32_t i) {
     const auto word = [&](int k) { return std::uint64_t{__builtin_bswap32(words[k][i])}; };
     classes[i] = ClassOfIpv6({word(0) << 32 | word(1), word(2) << 32 | word(3)});
