@@ -14,10 +14,10 @@ namespace {
 // The calibration, with Hyperscan 5.4.0 on one core of a Xeon of 2023, in processor time. Random
 // sets of 1 to 256 expressions with estimates of 0.7 to 2 s: of 1,682 the slowest took 2.3 s, the
 // next 1.6 s, all but 17 less than a quarter of the estimate. 92 shapes known to be bad, repeated
-// up to 2 s or 256 expressions: the slowest 2.1 s. Memory was below 100 MB in every set ever tried.
-// These are measurements and no proof: a worse shape may exist. What makes the worst cases: loops
-// within loops (cube, edges), and many similar expressions such as ^a.{3,80}b that the compiler
-// tries to merge (linear part, open ends).
+// up to 2 s or 256 expressions: the slowest 2.1 s. Memory was below 100 MB wherever it was
+// measured. These are measurements and no proof: a worse shape may exist. What makes the worst
+// cases: loops within loops (cube, edges), and many similar expressions such as ^a.{3,80}b that the
+// compiler tries to merge (linear part, open ends).
 constexpr double kSecondsEach = 80e-6;
 constexpr double kSecondsCubed = 10e-9;
 constexpr double kSecondsEdge = 9e-6;
