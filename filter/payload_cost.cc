@@ -11,22 +11,28 @@
 namespace edgecap::filter {
 namespace {
 
-// The calibration, with Hyperscan 5.4.0 on one core of a Xeon of 2023. Thousands of random sets of
-// 1 to 256 expressions were compiled whose estimate was 0.8 to 2 s, along with all shapes known to
-// be bad; the slowest took 1.4 s, most a tenth of the estimate, and none 100 MB. What makes the
-// worst cases: loops over long alternatives (the cube), and many similar expressions such as
-// ^a.{3,80}b or (?i)long-string[0-9]+ that the compiler tries to merge (the linear part).
+// The calibration, with Hyperscan 5.4.0 on one core of a Xeon of 2023, in processor time. Random
+// sets of 1 to 256 expressions with estimates of 0.7 to 2 s: of 1,682 the slowest took 2.3 s, the
+// next 1.6 s, all but 17 less than a quarter of the estimate. 92 shapes known to be bad, repeated
+// up to 2 s or 256 expressions: the slowest 2.1 s. Memory was below 100 MB wherever it was
+// measured. These are measurements and no proof: a worse shape may exist. What makes the worst
+// cases: loops within loops (cube, edges), and many similar expressions such as ^a.{3,80}b that the
+// compiler tries to merge (linear part, open ends).
 constexpr double kSecondsEach = 80e-6;
-constexpr double kSecondsCubed = 6e-9;
-constexpr double kSecondsEdge = 6e-6;
+constexpr double kSecondsCubed = 10e-9;
+constexpr double kSecondsEdge = 9e-6;
+// A plain byte of an expression such as string[0-9], which the compiler tries to merge with all
+// others of the kind: 256 of 15 bytes took 6 ms each, of 60 bytes over 30 ms. string[0-9]z is
+// harmless.
+constexpr double kSecondsOpen = 550e-6;
 // 512 less the few that are added at either end. What is beyond took up to 15 s with 700.
 constexpr double kWeightMax = 480;
 constexpr double kSecondsBeyond = 60;
 
-// Plain bytes outside of loops are mostly matched as strings, and less becomes positions; nothing
-// does in an expression that has nothing else.
+// Plain bytes outside of loops are mostly matched as strings, and fewer become positions; none do
+// where the expression is one string.
 constexpr double kPlainWeight = 0.5;
-constexpr double kOnlyPlainWeight = 0.05;
+constexpr double kStringWeight = 0.05;
 
 // A part of an expression, as the compiler unfolds it.
 struct Part {
@@ -36,10 +42,11 @@ struct Part {
   double first = 0;   // positions that a match of the part can begin with
   double last = 0;    // and end with
   bool empty = true;  // the part can match nothing
+  bool open = false;  // it can end in something else than one plain byte
 };
 
-constexpr Part kPlainByte{1, 1, 0, 1, 1, false};
-constexpr Part kAnyOfSome{1, 0, 0, 1, 1, false};
+constexpr Part kPlainByte{1, 1, 0, 1, 1, false, false};
+constexpr Part kAnyOfSome{1, 0, 0, 1, 1, false, true};
 
 Part Sequence(const Part& a, const Part& b) {
   return {a.positions + b.positions,
@@ -47,12 +54,13 @@ Part Sequence(const Part& a, const Part& b) {
           a.edges + b.edges + a.last * b.first,
           a.first + (a.empty ? b.first : 0),
           b.last + (b.empty ? a.last : 0),
-          a.empty && b.empty};
+          a.empty && b.empty,
+          b.open || (b.empty && a.open)};
 }
 
 Part Either(const Part& a, const Part& b) {
-  return {a.positions + b.positions, a.plain + b.plain, a.edges + b.edges,
-          a.first + b.first,         a.last + b.last,   a.empty || b.empty};
+  return {a.positions + b.positions, a.plain + b.plain,  a.edges + b.edges, a.first + b.first,
+          a.last + b.last,           a.empty || b.empty, a.open || b.open};
 }
 
 struct Repeat {
@@ -73,6 +81,7 @@ Part Repeated(const Part& part, const Repeat& repeat) {
   result.first = part.empty ? copies * part.first : part.first;
   result.last = repeat.max ? ends * part.last : part.last * (part.empty ? copies : 1);
   result.empty = part.empty || repeat.min == 0;
+  result.open = part.open || !repeat.max;
   return result;
 }
 
@@ -289,11 +298,13 @@ class Reader {
 
 double EstimateCompileSeconds(std::string_view expression) {
   const Part whole = Reader(expression).Read();
-  const double others = whole.positions - whole.plain;
-  const double weight = others + whole.plain * (others == 0 ? kOnlyPlainWeight : kPlainWeight);
+  const bool string =
+      whole.plain == whole.positions && whole.first == 1 && whole.edges < whole.positions;
+  const double weight =
+      whole.positions - whole.plain + whole.plain * (string ? kStringWeight : kPlainWeight);
   const double edges = std::max(whole.edges - whole.positions, 0.0);  // more than a string has
   return kSecondsEach * weight + kSecondsCubed * weight * weight * weight + kSecondsEdge * edges +
-         (weight > kWeightMax ? kSecondsBeyond : 0);
+         (whole.open ? kSecondsOpen * whole.plain : 0) + (weight > kWeightMax ? kSecondsBeyond : 0);
 }
 
 }  // namespace edgecap::filter

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A PayloadMatcher says which packets have a payload that matches any expression of one filter. It
-// is one Hyperscan database, so that 200 expressions cost about what one does.
+// is one Hyperscan database: a payload is scanned once for all expressions.
 //
 // What an expression means: it is PCRE's syntax, and matches anywhere in the payload of one packet;
 // nothing is put together across packets. It is about bytes: there is no UTF-8, \x00 to \xff are
@@ -11,17 +11,19 @@
 //   $         the payload's end, or the newline that ends it; before every newline behind (?m)
 //   (?i)      upper and lower case alike
 // Look-around, back references, atomic groups and possessive repeats are refused: none of them can
-// be done in one pass over the bytes. So is an expression that matches the empty string, as it
-// would match every packet.
+// be done in one pass over the bytes. So is an expression that matches the empty string, which
+// is in every payload.
 //
 // Life cycle: compiled on the control thread, destroyed by it when no worker can still see it. A
-// Scratch is prepared by control for all matchers a worker will use it with, and outlives no burst.
+// Scratch is prepared by control for all matchers a worker will use it with.
 //
 // Threading: immutable after Compile(). Any number of workers may call Match() at once, each with
 // its own scratch.
 //
-// Hot path: Match() does not allocate, block, log or throw. Measured with 200 expressions: 50 ns a
-// packet, and 20 to 24 Gbit/s for payloads of 528 bytes and more.
+// Hot path: Match() does not allocate, block, log or throw. Measured with 200 expressions like
+// those of intrusion detection and text like HTTP's that none matches: 50 ns for a payload of 18
+// bytes, 24 Gbit/s for 528 bytes and more, 19 Gbit/s for a mix of 18 (7), 528 (4) and 1460 (1).
+// Fetching payloads ahead gained nothing, nor did any other choice of Hyperscan's tuning.
 
 #pragma once
 
@@ -69,7 +71,7 @@ class PayloadMatcher {
     std::unique_ptr<std::uint8_t[]> gathered_;  // kGatherBytesMax
   };
 
-  // Compiles for the processor this runs on. Takes up to two seconds: control thread only.
+  // Compiles for the processor this runs on. Takes about two seconds at most: control thread only.
   //
   // Errors, with messages for the operator:
   //   kInvalidArgument      none or too many expressions; one that is empty, too long, would take

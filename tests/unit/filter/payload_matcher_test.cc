@@ -334,7 +334,7 @@ TEST(PayloadMatcherTest, OrdinaryExpressionsAreTaken) {
       {Times(200, "(") + "a" + Times(200, ")")},
       Many(200, "begin", ".{0,64}end"),
       Many(256, Times(100, R"(literal\.x)"), ""),
-      Many(256, "(?i)" + Times(4, "Literal-"), "[0-9]+"),
+      Many(64, "(?i)" + Times(4, "Literal-"), "[0-9]+"),
   };
   for (const Expressions& expressions : kOrdinary) {
     EXPECT_NE(Compiled(expressions), nullptr) << expressions[0];
