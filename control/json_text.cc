@@ -103,10 +103,21 @@ class StructureCheck {
   bool reported_depth_ = false;
 };
 
-// The parser's own words, without the exception's number in brackets.
-std::string WithoutTag(std::string_view what) {
+std::string Shortened(std::string text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t end = bytes_max;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not in the middle of a UTF-8 sequence
+  text.resize(end);
+  return text + "...";
+}
+
+// The parser's own words, without the exception's number in brackets. They end with the last thing
+// that was read, whatever its length.
+std::string ParserWords(std::string_view what) {
+  constexpr std::size_t kBytesMax = 300;
   const std::size_t end = what.find("] ");
-  return std::string(end == std::string_view::npos ? what : what.substr(end + 2));
+  return Shortened(std::string(end == std::string_view::npos ? what : what.substr(end + 2)),
+                   kBytesMax);
 }
 
 }  // namespace
@@ -115,16 +126,7 @@ std::string Dump(const Json& json) {
   return json.dump(kJsonIndent, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string Shown(const Json& value) {
-  std::string text = Dump(value);
-  if (text.size() > kShownCharsMax) {
-    std::size_t end = kShownCharsMax;
-    while ((text[end] & 0xC0) == 0x80) --end;  // not in the middle of a UTF-8 sequence
-    text.resize(end);
-    text += "...";
-  }
-  return text;
-}
+std::string Shown(const Json& value) { return Shortened(Dump(value), kShownCharsMax); }
 
 std::string ShownText(std::string_view text) { return Shown(Json(text)); }
 
@@ -149,7 +151,7 @@ std::optional<Json> ParseObject(std::string_view text, std::string_view example,
   try {
     root = Json::parse(text, Json::parser_callback_t(StructureCheck(violations)));
   } catch (const Json::exception& error) {
-    violations.push_back({"", "the body is not JSON: " + WithoutTag(error.what())});
+    violations.push_back({"", "the body is not JSON: " + ParserWords(error.what())});
     return std::nullopt;
   }
   if (violations.size() != violations_before) return std::nullopt;

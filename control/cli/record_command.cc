@@ -30,7 +30,7 @@ constexpr char kExamples[] =
     "whole. The file has its name only when it is whole.\n\n"
     "Examples:\n"
     "  edgecap record --read in.pcap -w out.pcap --source-address 10.0.0.0/8 --protocol tcp\n"
-    "  edgecap record --port 0000:3b:00.0 -w out.pcap --destination-port 443 --time-limit 60\n"
+    "  edgecap record --pci 0000:3b:00.0 -w out.pcap --destination-port 443 --time-limit 60\n"
     "  edgecap record --vdev net_null0,size=64 --discard --no-huge --time-limit 5\n"
     "  edgecap record --read in.pcap -w - --one-in 100 | tshark -r -\n"
     "  edgecap record --read in.pcap -w sample.pcap --reservoir --packet-limit 10000\n"
@@ -68,7 +68,9 @@ void AddSourceAndOutput(CLI::App& command, RecordOptions& options) {
       .add_option("--vdev", options.vdev, "a virtual DPDK device, for example net_null0,size=64")
       ->type_name("DEVICE")
       ->group(kSourceGroup);
-  command.add_option("--port", options.port, "a network card by its PCI address: 0000:3b:00.0")
+  command
+      .add_option("--pci", options.pci,
+                  "a network card by its PCI address: 0000:3b:00.0; --port takes it too")
       ->type_name("PCI")
       ->group(kSourceGroup);
   command.add_option("-w,--write", options.write_path, "the file to make; - is standard output")
@@ -153,6 +155,8 @@ void AddRecordCommand(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<RecordOptions>();
   AddSourceAndOutput(*command, *options);
   AddFilterOptions(*command, options->filter);
+  // A card and a port of the filter.
+  command->get_option("--port")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddLimits(*command, *options);
   AddSamplingOptions(*command, options->sampling);
   AddMachineOptions(*command, *options);

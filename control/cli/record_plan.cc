@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -37,11 +38,37 @@ absl::Status CheckCore(std::uint64_t core) {
 
 absl::Status CheckOneSource(const RecordOptions& options) {
   const int sources =
-      int{!options.read_path.empty()} + int{!options.vdev.empty()} + int{!options.port.empty()};
+      int{!options.read_path.empty()} + int{!options.vdev.empty()} + int{!options.pci.empty()};
   if (sources == 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      sources == 0 ? "nothing to record from; give --read FILE, --vdev DEVICE or --port PCI"
-                   : "give one of --read, --vdev and --port, not several");
+  if (sources > 1) {
+    return absl::InvalidArgumentError(
+        "give one of --read, --vdev and --pci (or --port with a PCI address), not several");
+  }
+  std::string text =
+      "nothing to record from; give --read FILE, --vdev DEVICE or --pci PCI (or --port PCI)";
+  if (const auto port = options.filter.fields.find("port"); port != options.filter.fields.end()) {
+    text += "; --port \"" + port->second.front() + "\" is no PCI address like 0000:3b:00.0";
+  }
+  return absl::InvalidArgumentError(text);
+}
+
+// The card out of what was given as --port.
+absl::Status TakeCard(RecordOptions& options) {
+  const auto port = options.filter.fields.find("port");
+  if (port == options.filter.fields.end()) return absl::OkStatus();
+  std::vector<std::string>& texts = port->second;
+  const auto card = std::ranges::find_if(
+      texts, [](const std::string& text) { return config::IsPciAddress(text); });
+  if (card != texts.end() && options.pci.empty()) {
+    options.pci = *card;
+    texts.erase(card);
+  }
+  if (texts.size() > 1) {
+    return absl::InvalidArgumentError("--port is given several times: write a list, --port '" +
+                                      texts[0] + ";" + texts[1] + "'");
+  }
+  if (texts.empty()) options.filter.fields.erase(port);
+  return absl::OkStatus();
 }
 
 absl::Status CheckOneOutput(const RecordOptions& options) {
@@ -70,8 +97,8 @@ absl::Status CheckFileOptions(const RecordOptions& options) {
 }
 
 absl::Status CheckDevice(const RecordOptions& options) {
-  if (options.port.empty() || config::IsPciAddress(options.port)) return absl::OkStatus();
-  return absl::InvalidArgumentError("--port: \"" + options.port +
+  if (options.pci.empty() || config::IsPciAddress(options.pci)) return absl::OkStatus();
+  return absl::InvalidArgumentError("--pci: \"" + options.pci +
                                     "\" is no PCI address like 0000:3b:00.0; a virtual device is "
                                     "given with --vdev");
 }
@@ -79,7 +106,7 @@ absl::Status CheckDevice(const RecordOptions& options) {
 config::DataplaneConfig DeviceConfig(const RecordOptions& options) {
   config::DataplaneConfig dataplane;
   config::PortConfig port;
-  port.device = options.vdev.empty() ? options.port : options.vdev;
+  port.device = options.vdev.empty() ? options.pci : options.vdev;
   port.queues = static_cast<std::uint32_t>(options.queues.value_or(port.queues));
   dataplane.ports = {port};
   dataplane.worker_cores = {static_cast<std::uint32_t>(
@@ -138,7 +165,9 @@ dataplane::JobSpec JobOf(const RecordOptions& options, filter::CaptureFilter fil
 
 }  // namespace
 
-absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& options) {
+absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& given) {
+  RecordOptions options = given;
+  EDGECAP_RETURN_IF_ERROR(TakeCard(options));
   EDGECAP_RETURN_IF_ERROR(CheckOneSource(options));
   EDGECAP_RETURN_IF_ERROR(CheckOneOutput(options));
   EDGECAP_RETURN_IF_ERROR(CheckDevice(options));

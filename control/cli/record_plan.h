@@ -26,7 +26,7 @@ namespace edgecap::cli {
 struct RecordOptions {
   std::string read_path;
   std::string vdev;
-  std::string port;
+  std::string pci;  // or as --port: see PlanRecord()
   std::string write_path;
   bool discard = false;
   bool force = false;
@@ -59,10 +59,13 @@ struct RecordPlan {
   bool progress = true;
 };
 
+// A --port that is a PCI address is the card to record from, as --pci; any other is the filter's
+// port. The two cannot be mistaken for each other.
+//
 // Looks at nothing but the words, the file of filters and the processors there are; the output file
 // is checked by CheckOutput().
 //
 // Errors: kInvalidArgument, naming the option, the value and what to do.
-[[nodiscard]] absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& options);
+[[nodiscard]] absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& given);
 
 }  // namespace edgecap::cli

@@ -29,7 +29,7 @@ class LifeOfACapture(TestCase):
         self.assertEqual(capture["type"], "full")
         self.assertEqual(capture["end_reason"], "packet_limit")
         self.assertEqual(capture["packets_captured"], 1000)
-        self.assertEqual(capture["filter"], {"destination_port": "443", "protocol": "tcp"})
+        self.assertEqual(capture["filters"], [{"destination_port": "443", "protocol": "tcp"}])
         records = read_pcap(daemon.download(id))
         self.assertEqual(len(records), 1000)
         self.check_order(records)
@@ -150,7 +150,7 @@ class ExactCounts(TestCase):
                 if daemon.show(id)["status"] == "running":
                     daemon.end(id)
             for id, wants, kind, fields in jobs:
-                with self.subTest(filter=daemon.show(id)["filter"], kind=kind, **fields):
+                with self.subTest(filter=daemon.show(id)["filters"], kind=kind, **fields):
                     self._check(daemon, id, packets, wants, kind, fields)
             self.check_quiet(daemon)
             self.finish(daemon)

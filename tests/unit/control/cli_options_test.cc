@@ -257,10 +257,37 @@ TEST(PlanRecordTest, AFileHasNoTimeLimitAndNoDeviceSettings) {
 TEST(PlanRecordTest, APortIsAPciAddress) {
   RecordOptions options = FromDevice();
   options.vdev.clear();
-  options.port = "net_null0";
+  options.pci = "net_null0";
   EXPECT_FALSE(PlanRecord(options).ok());
-  options.port = "0000:3b:00.0";
+  options.pci = "0000:3b:00.0";
   EXPECT_TRUE(PlanRecord(options).ok());
+}
+
+TEST(PlanRecordTest, PortIsACardOrAFieldOfTheFilterByItsForm) {
+  const auto plan = [](std::vector<std::string> ports) {
+    RecordOptions options;
+    options.write_path = "out.pcap";
+    options.filter.fields["port"] = std::move(ports);
+    return PlanRecord(options);
+  };
+  const auto card = plan({"0000:3b:00.0"});
+  ASSERT_TRUE(card.ok()) << card.status();
+  EXPECT_EQ(card->dataplane.ports[0].device, "0000:3b:00.0");
+  EXPECT_EQ(card->job.filter.ToString(), "every packet");
+  const auto both = plan({"80;443", "3b:00.0"});
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_EQ(both->dataplane.ports[0].device, "3b:00.0");
+  EXPECT_EQ(both->job.filter.ToString(), "port 80;443");
+  EXPECT_NE(MessageOf(plan({"eth0"}).status()).find("--port \"eth0\" is no PCI address"),
+            std::string::npos);
+  EXPECT_NE(MessageOf(plan({"3b:00.0", "80", "443"}).status()).find("write a list"),
+            std::string::npos);
+  EXPECT_NE(MessageOf(plan({"3b:00.0", "eth0"}).status()).find("port \"eth0\" is no port"),
+            std::string::npos);
+  RecordOptions file = FromFile();
+  file.filter.fields["port"] = {"53"};
+  ASSERT_TRUE(PlanRecord(file).ok());
+  EXPECT_EQ(PlanRecord(file)->job.filter.ToString(), "port 53");
 }
 
 TEST(PlanRecordTest, RefusesAProcessorThatIsNotThere) {
