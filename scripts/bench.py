@@ -6,6 +6,15 @@ Cases (one worker core, one writer thread):
   P1   full capture to disk             peers: dd oflag=direct, dpdk-dumpcap
   P2   full capture, blocks discarded   peer: testpmd rxonly
   P3   one exact 5-tuple, no match      peer: testpmd rxonly
+  P4   64 captures at once with 1,000 mixed rules, no match, in the daemon
+                                        peer: testpmd rxonly
+  P5   10,000 mixed rules, no match, in the daemon; and how long it takes, with traffic flowing, to
+       start and to stop a capture of 10,000 rules
+                                        peer: testpmd rxonly
+  P6   BPF `tcp port 80 and host 10.1.2.3`, no match
+                                        peer: testpmd rxonly
+  P7   200 payload patterns behind a 5-tuple filter that all packets pass, no match; Gbit/s of
+       payload                          peer: testpmd rxonly
   P8   sample of 1 in 1,000             peer: testpmd rxonly
   P12  live testpmd traffic to disk, highest rate without loss (RFC 2544 binary search)
                                         peer: testpmd rxonly on the same link
@@ -14,11 +23,13 @@ Ours and the peer run in turn, --rounds times; each line is the median of the ro
 
   P3 64B ratio=0.91 ours=82.10Mpps peer=90.20Mpps (testpmd rxonly) rounds=0.90..0.93 goal=0.85
 
-The packet source of P1, P2, P3 and P8 is DPDK's net_pcap with infinite_rx: the same for both.
+The packet source of all but P12 is DPDK's net_pcap with infinite_rx: the same for both. P6 has TCP
+packets, so that the expression has to look at ports; those of P7 carry text like that of HTTP.
 """
 import argparse
 import json
 import os
+import random
 import re
 import select
 import signal
@@ -34,22 +45,105 @@ EXACT = ["--source-address", "203.0.113.7", "--destination-address", "203.0.113.
          "--source-port", "4321", "--destination-port", "8765", "--protocol", "tcp"]
 
 
+BPF_EXPRESSION = "tcp port 80 and host 10.1.2.3"
+
+
 def log(text):
     print(f"# {text}", file=sys.stderr, flush=True)
 
 
-def write_traffic(path, sizes, count=2040):
-    """A pcap of UDP packets of many flows, sizes in turn."""
+def write_traffic(path, sizes, tcp=False, text=False, count=2040):
+    """A pcap of packets of many flows, sizes in turn: UDP or TCP, with zeros or text."""
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1))
         for number in range(count):
             size = sizes[number * 7 % len(sizes)]
-            ip = struct.pack("!BBHHHBBHBBBBBBBB", 0x45, 0, size - 14, number, 0, 64, 17, 0,
+            ip = struct.pack("!BBHHHBBHBBBBBBBB", 0x45, 0, size - 14, number, 0, 64,
+                             6 if tcp else 17, 0,
                              10, 0, number >> 8, number & 255, 192, 168, number >> 8, number & 255)
             frame = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\0" + ip
-            frame += struct.pack("!HHHH", 1024 + number, 443, size - 34, 0)
-            frame += bytes(size - len(frame))
+            frame += struct.pack("!HH", 1024 + number, 443)
+            frame += (struct.pack("!IIBBHHH", number, 0, 0x50, 0x10, 65535, 0, 0) if tcp else
+                      struct.pack("!HH", size - 34, 0))
+            rest = size - len(frame)
+            frame += http_text(rest, number) if text else bytes(rest)
             out.write(struct.pack("<IIII", 0, number, size, size) + frame)
+
+
+def payload_bytes(sizes):
+    """Payload of an average UDP packet."""
+    return sum(size - 42 for size in sizes) / len(sizes)
+
+
+def http_text(size, seed):
+    """Bytes like those of HTTP: the head of a request, then words."""
+    rng = random.Random(seed)
+    words = ("the capture packet network index html image content length value window data service "
+             "status request server session update report message system user login page").split()
+    text = (f"GET /{rng.choice(words)}/{rng.choice(words)}.html?id={rng.randrange(10**6)} HTTP/1.1\r\n"
+            f"Host: www.{rng.choice(words)}.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
+            f"Accept: text/html,*/*;q=0.8\r\nCookie: session={rng.getrandbits(128):032x}\r\n\r\n")
+    while len(text) < size:
+        text += rng.choice(words) + rng.choice((" ", " ", " ", ", ", ". ", '="', '">'))
+    return text[:size].encode("ascii")
+
+
+def payload_patterns(count=200, seed=7):
+    """Expressions like those of intrusion detection: words, some with classes, bounded gaps or bytes
+    in hex. q and z never meet in http_text(), so none of them matches."""
+    rng = random.Random(seed)
+
+    def word(low, high):
+        return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz")
+                       for _ in range(rng.randint(low, high)))
+
+    def rare():
+        return word(2, 5) + "qz" + word(2, 5)
+
+    kinds = [
+        lambda: rare() + word(0, 6),
+        lambda: rare() + word(2, 8),
+        lambda: rare(),
+        lambda: word(2, 4) + rare(),
+        lambda: f"(?i)user-agent: {rare()}/[0-9]\\.[0-9]",
+        lambda: f"(?i){rare()}=[0-9a-f]{{{rng.choice((8, 16, 32))}}}",
+        lambda: f"{rare()}.{{0,{rng.choice((16, 32, 64))}}}{word(4, 8)}",
+        lambda: f"/{word(4, 8)}/{rare()}\\.(php|aspx?|jsp|cgi)\\?",
+        lambda: "\\x%02x\\x%02x\\x%02x%s" % (rng.randrange(128, 256), rng.randrange(256),
+                                              rng.randrange(128, 256), word(2, 4)),
+        lambda: f"(?:cmd|exec|system)\\s*\\(\\s*[\"']{rare()}",
+    ]
+    return [kinds[i % len(kinds)]() for i in range(count)]
+
+
+def mixed_rules(count, seed=7):
+    """Filters that test two to five fields: prefixes of 16 to 32 bits, ports and ranges, protocols.
+    Traffic comes from 10/8 and goes to 192.168/16, which no address in here covers."""
+    rng = random.Random(seed)
+
+    def prefix():
+        bits = rng.choice((32, 32, 24, 24, 24, 20, 16, 28))
+        address = rng.randrange(20, 180) << 24 | rng.getrandbits(24)
+        address &= ~((1 << 32 - bits) - 1)
+        return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0)) + f"/{bits}"
+
+    rules = []
+    for _ in range(count):
+        rule = {}
+        kind = rng.randrange(4)
+        if kind != 0:
+            rule["source_address"] = prefix()
+        if kind == 0 or rng.random() < 0.5:
+            rule["destination_address"] = prefix()
+        port = rng.randrange(60000)
+        if rng.random() < 0.5:
+            rule["destination_port"] = rng.choice((str(port), f"{port}-{port + 4999}"))
+        if rng.random() < 0.25:
+            rule["source_port"] = f"{port}-{port + 4999}"
+        if rng.random() < 0.5:
+            rule["protocol"] = rng.choice(("tcp", "udp"))
+        rules.append(rule)
+    return rules
 
 
 class Testpmd:
@@ -95,9 +189,61 @@ class Testpmd:
             self.process.kill()
 
 
+class Daemon:
+    """edgecapd on a net_pcap port, asked through its socket."""
+
+    def __init__(self, bench, traffic):
+        self.directory = tempfile.TemporaryDirectory(prefix="daemon-", dir=bench.work.name)
+        self.socket = os.path.join(self.directory.name, "control.sock")
+        config = os.path.join(self.directory.name, "edgecapd.yaml")
+        with open(config, "w") as out:
+            json.dump({"machine": "bench",
+                       "dataplane": {"ports": [f"net_pcap0,rx_pcap={traffic},infinite_rx=1"],
+                                     "worker_cores": [bench.worker_core], "idle_sleep_us_max": 0,
+                                     "hugepages": "on" if bench.hugepages else "off"},
+                       "capture": {"directory": self.directory.name},
+                       "limits": {"max_running": 128},
+                       "control": {"socket": self.socket}}, out)
+        self.process = subprocess.Popen([bench.edgecapd, "--config", config],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: os.path.exists(self.socket) or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            raise RuntimeError(f"edgecapd ended: {self.process.stderr.read()}")
+
+    def call(self, method, path, body=None):
+        command = ["curl", "-sS", "--fail-with-body", "-X", method, "--unix-socket", self.socket,
+                   f"http://edgecap{path}", "-w", "\n%{time_total}"]
+        if body is not None:
+            command += ["--data-binary", "@-"]
+        done = subprocess.run(command, input=None if body is None else json.dumps(body).encode(),
+                              stdout=subprocess.PIPE, check=True)
+        text, seconds = done.stdout.decode().rsplit("\n", 1)
+        return json.loads(text) if text.strip() else None, float(seconds)
+
+    def begin(self, rules):
+        return self.call("POST", "/v1/captures", {"type": "full", "time_limit": 600,
+                                                  "filters": rules})
+
+    def received(self):
+        return self.call("GET", "/v1/stats")[0]["workers"][0]["packets"]["received"]
+
+    def rate(self, seconds):
+        """Mpps that the worker receives."""
+        before, begin = self.received(), time.monotonic()
+        time.sleep(seconds)  # the measured interval
+        after, end = self.received(), time.monotonic()
+        return (after - before) / (end - begin) / 1e6
+
+    def close(self):
+        self.process.terminate()
+        self.process.communicate(timeout=60)
+        self.directory.cleanup()
+
+
 class Bench:
     def __init__(self, arguments):
         self.edgecap = os.path.join(arguments.build, "control", "cli", "edgecap")
+        self.edgecapd = os.path.join(arguments.build, "control", "edgecapd")
         self.rounds = arguments.rounds
         self.seconds = arguments.seconds
         self.directory = arguments.directory
@@ -112,6 +258,10 @@ class Bench:
         for name, sizes in SIZES.items():
             self.traffic[name] = os.path.join(self.work.name, name + ".pcap")
             write_traffic(self.traffic[name], sizes)
+        self.traffic["64B TCP"] = self.path("tcp.pcap")
+        write_traffic(self.traffic["64B TCP"], SIZES["64B"], tcp=True)
+        self.traffic["IMIX text"] = self.path("text.pcap")
+        write_traffic(self.traffic["IMIX text"], SIZES["IMIX"], text=True)
         log(f"worker on core {self.worker_core}, the rest on core {self.other_core}; "
             f"{'hugepages' if self.hugepages else 'no hugepages: ordinary memory'}; "
             f"files in {self.work.name}")
@@ -327,6 +477,56 @@ class Bench:
             self.compare("P3", size, lambda: self.seen_rate(size, ["--discard", *EXACT]),
                          lambda: self.rxonly_rate(size), "Mpps", "testpmd rxonly", 0.85)
 
+    def rules_rate(self, filters_of_captures):
+        """Mpps of the daemon with a capture for each list of filters."""
+        daemon = Daemon(self, self.traffic["64B"])
+        try:
+            for rules in filters_of_captures:
+                daemon.begin(rules)
+            return daemon.rate(self.seconds)
+        finally:
+            daemon.close()
+
+    def p4(self):
+        rules = mixed_rules(1000)
+        self.compare("P4", "64B", lambda: self.rules_rate([rules[i::64] for i in range(64)]),
+                     lambda: self.rxonly_rate("64B"), "Mpps", "testpmd rxonly", 0.35)
+
+    def p5(self):
+        rules = mixed_rules(10000)
+        self.compare("P5", "64B", lambda: self.rules_rate([rules]),
+                     lambda: self.rxonly_rate("64B"), "Mpps", "testpmd rxonly", "10Mpps")
+        daemon = Daemon(self, self.traffic["64B"])
+        installs, removals = [], []
+        try:
+            daemon.begin([{"source_address": "203.0.113.7"}])
+            for _ in range(5 * self.rounds):
+                capture, seconds = daemon.begin(rules)
+                installs.append(seconds)
+                removals.append(daemon.call("POST", f"/v1/captures/{capture['id']}/stop")[1])
+            worker = daemon.call("GET", "/v1/stats")[0]["workers"][0]["packets"]
+        finally:
+            daemon.close()
+        for what, times in (("install", installs), ("remove", removals)):
+            print(f"P5 {what} of 10,000 rules: median={statistics.median(times):.3f}s "
+                  f"longest={max(times):.3f}s goal=1s with {worker['received']} packets received "
+                  f"meanwhile", flush=True)
+
+    def p6(self):
+        self.compare("P6", "64B",
+                     lambda: self.seen_rate("64B TCP", ["--discard", "--bpf", BPF_EXPRESSION]),
+                     lambda: self.rxonly_rate("64B TCP"), "Mpps", "testpmd rxonly", 0.6)
+
+    def p7(self):
+        gigabits = payload_bytes(SIZES["IMIX"]) * 8 / 1000
+        patterns = [word for pattern in payload_patterns() for word in ("--payload", pattern)]
+        self.compare("P7", "IMIX",
+                     lambda: gigabits * self.seen_rate(
+                         "IMIX text", ["--discard", "--protocol", "udp", "--destination-port",
+                                       "443", *patterns]),
+                     lambda: gigabits * self.rxonly_rate("IMIX text"), "Gbit/s", "testpmd rxonly",
+                     "19Gbit/s")
+
     def p8(self):
         for size in SIZES:
             self.compare("P8", size,
@@ -358,7 +558,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=2, help="of one measurement (default: 2)")
     parser.add_argument("--directory", default="/var/tmp", help="where files go (default: /var/tmp)")
     arguments = parser.parse_args()
-    known = ["P1", "P2", "P3", "P8", "P12"]
+    known = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P12"]
     if unknown := [case for case in arguments.cases if case not in known]:
         parser.error(f"no case {unknown[0]}; there are {' '.join(known)}")
     bench = Bench(arguments)
