@@ -44,6 +44,7 @@ struct CaptureConfig {
   std::uint64_t block_count = 256;
   std::uint32_t flush_interval_ms = 500;
   std::uint32_t writer_threads = 1;
+  std::uint64_t reservoir_bytes_max = 1073741824;
   bool sync = true;  // fdatasync before a shard is given its name
 };
 

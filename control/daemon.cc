@@ -68,6 +68,7 @@ dataplane::EngineOptions EngineOptionsOf(const config::Config& config) {
   options.max_jobs = config.limits.max_running;
   options.max_rules = config.limits.max_rules;
   options.sync = config.capture.sync;
+  options.reservoir_bytes_max = config.capture.reservoir_bytes_max;
   return options;
 }
 
@@ -178,6 +179,8 @@ ServiceStats Daemon::Impl::Stats() const {
   stats.blocks_free = figures.blocks_free;
   stats.block_bytes = figures.block_bytes;
   stats.blocks_in_hugepages = figures.blocks_in_hugepages;
+  stats.filter = figures.filter;
+  stats.reservoir_bytes = figures.reservoir_bytes;
   stats.captures = jobs->Counts();
   stats.resident_bytes = ResidentBytes();
   return stats;

@@ -40,6 +40,11 @@ std::string ServiceStatsJson(const ServiceStats& stats) {
                       {"free", stats.blocks_free},
                       {"bytes", stats.block_bytes},
                       {"hugepages", stats.blocks_in_hugepages}};
+  object["filter"] = {{"captures", stats.filter.jobs},
+                      {"rules", stats.filter.rules},
+                      {"classified", stats.filter.classified},
+                      {"bytes", stats.filter.bytes}};
+  object["reservoir_bytes"] = stats.reservoir_bytes;
   object["captures"] = CountsObject(stats.captures);
   object["resident_bytes"] = stats.resident_bytes;
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -12,6 +12,7 @@
 
 #include "base/ledger.h"
 #include "control/capture.h"
+#include "filter/compiled_filter.h"
 
 namespace edgecap::control {
 
@@ -27,6 +28,8 @@ struct ServiceStats {
   std::uint64_t blocks_free = 0;
   std::uint64_t block_bytes = 0;
   bool blocks_in_hugepages = false;
+  filter::FilterStats filter;         // the program of all running captures
+  std::uint64_t reservoir_bytes = 0;  // of all reservoirs
   CaptureCounts captures;
   std::uint64_t resident_bytes = 0;
 };

@@ -57,6 +57,7 @@ struct Engine::Impl {
       std::span<const std::shared_ptr<Job>> jobs, std::size_t filter_bytes_max);
   void Publish(std::unique_ptr<JobTable> table);
   std::uint32_t WriterOf(const Job& job, std::uint32_t worker) const;
+  std::uint64_t ReservoirBytes() const;
   ReservoirPlan PlanOfReservoirs() const;
   void FinishReservoirsOf(Job& job);
 
@@ -145,13 +146,18 @@ std::uint32_t Engine::Impl::WriterOf(const Job& job, std::uint32_t worker) const
   return static_cast<std::uint32_t>((job.number_ + worker) % writers.size());
 }
 
-ReservoirPlan Engine::Impl::PlanOfReservoirs() const {
-  std::uint64_t taken = 0;
+std::uint64_t Engine::Impl::ReservoirBytes() const {
+  std::uint64_t bytes = 0;
   for (const auto& job : running) {
     for (const auto& part : job->parts_) {
-      if (part->reservoir != nullptr) taken += part->reservoir->memory_bytes();
+      if (part->reservoir != nullptr) bytes += part->reservoir->memory_bytes();
     }
   }
+  return bytes;
+}
+
+ReservoirPlan Engine::Impl::PlanOfReservoirs() const {
+  const std::uint64_t taken = ReservoirBytes();
   return {worker_count, std::max(packet_bytes_max, 1u), patient,
           options.reservoir_bytes_max - std::min(taken, options.reservoir_bytes_max)};
 }
@@ -328,6 +334,7 @@ EngineStats Engine::Stats() const {
   stats.block_bytes = impl_->pool->block_bytes();
   stats.blocks_in_hugepages = impl_->pool->hugepages();
   stats.filter = impl_->filter_stats;
+  stats.reservoir_bytes = impl_->ReservoirBytes();
   stats.jobs_running = static_cast<std::uint32_t>(impl_->running.size());
   return stats;
 }

@@ -61,7 +61,8 @@ struct EngineStats {
   std::uint64_t block_bytes = 0;
   bool blocks_in_hugepages = false;
   std::uint32_t jobs_running = 0;
-  filter::FilterStats filter;
+  filter::FilterStats filter;         // the program of all running jobs
+  std::uint64_t reservoir_bytes = 0;  // of all reservoirs
 };
 
 class Engine {

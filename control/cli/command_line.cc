@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "control/cli/capture_commands.h"
 #include "control/cli/exit_code.h"
+#include "control/cli/explain_command.h"
 #include "control/cli/options.h"
 #include "control/cli/record_command.h"
 
@@ -29,6 +30,7 @@ void AddCommands(CLI::App& app, DaemonOptions& daemon, Command& chosen) {
   app.require_subcommand(1);
   AddSocketOption(app, daemon);
   AddRecordCommand(app, chosen);
+  AddExplainCommand(app, chosen);
   AddCreateCommand(app, daemon, chosen);
   AddListCommand(app, daemon, chosen);
   AddShowCommand(app, daemon, chosen);

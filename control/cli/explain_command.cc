@@ -33,7 +33,7 @@ constexpr char kExamples[] =
 
 struct ExplainOptions {
   FilterOptions filter;
-  std::string local_prefixes;
+  std::vector<std::string> local_prefixes;
   std::string read_path;
   bool json = false;
 };

@@ -186,6 +186,24 @@ void AddFilterOptions(CLI::App& app, FilterOptions& options) {
       ->group(kSeveralGroup);
 }
 
+void AddLocalPrefixOption(CLI::App& app, std::vector<std::string>& prefixes) {
+  AddTexts(app, "--local-prefix", prefixes,
+           "a network that is here, for local, remote and direction; repeatable")
+      ->type_name("PREFIX")
+      ->group(kSeveralGroup);
+}
+
+absl::StatusOr<filter::FilterContext> ToFilterContext(const std::vector<std::string>& prefixes) {
+  filter::FilterContext context;
+  std::string list;
+  for (const std::string& prefix : prefixes) list += (list.empty() ? "" : ";") + prefix;
+  if (prefixes.empty()) return context;
+  absl::StatusOr<filter::AddressSet> read = filter::ParseAddressSet(list);
+  if (!read.ok()) return Annotate(read.status(), "--local-prefix");
+  context.local_prefixes = *std::move(read);
+  return context;
+}
+
 absl::StatusOr<filter::CaptureFilter> ToCaptureFilter(const FilterOptions& options) {
   EDGECAP_RETURN_IF_ERROR(CheckOneSource(options));
   filter::CaptureFilter filter;

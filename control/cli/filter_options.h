@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "filter/filter_context.h"
 #include "filter/filter_spec.h"
 
 namespace edgecap::cli {
@@ -38,5 +39,12 @@ void AddFilterOptions(CLI::App& app, FilterOptions& options);
 // Errors: kInvalidArgument, naming the option, place and value, and what would be right; of the
 // file system for a file that cannot be read.
 [[nodiscard]] absl::StatusOr<filter::CaptureFilter> ToCaptureFilter(const FilterOptions& options);
+
+// --local-prefix, for commands that are not the daemon's: what dataplane.local_prefixes is there.
+void AddLocalPrefixOption(CLI::App& app, std::vector<std::string>& prefixes);
+
+// Errors: kInvalidArgument, naming the prefix.
+[[nodiscard]] absl::StatusOr<filter::FilterContext> ToFilterContext(
+    const std::vector<std::string>& prefixes);
 
 }  // namespace edgecap::cli

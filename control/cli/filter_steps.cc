@@ -35,7 +35,13 @@ void AddWhole(const FilterSpec& spec, std::string place, Plan& plan) {
 
 void AddParts(const FilterSpec& spec, std::string place, Plan& plan) {
   FilterSpec so_far;
+  so_far.layer = spec.layer;  // where all the others are looked for
+  if (spec.layer != filter::Layer::kOuter) {
+    plan.filters.push_back({{so_far}, {}});
+    plan.steps.push_back({std::exchange(place, ""), "layer " + *spec.Get("layer"), 0});
+  }
   for (const std::string_view field : FilterSpec::FieldNames()) {
+    if (field == "layer") continue;
     std::string asked;
     for (const std::string& value : spec.GetAll(field)) {
       asked += (asked.empty() ? "" : ";") + value;

@@ -165,6 +165,11 @@ std::string FormatBlocks(const json& blocks) {
          FormatBytes(Count(blocks, "bytes")) + " each, " + kind;
 }
 
+std::string FormatProgram(const json& filter) {
+  return Text(filter, "rules") + " rules of " + Text(filter, "captures") + " captures, " +
+         FormatBytes(Count(filter, "bytes"));
+}
+
 // Only an ended capture is balanced or not: before, blocks are on their way.
 std::string BalanceInWords(const json& balanced) {
   if (balanced == true) return "balanced: every packet is accounted for\n";
@@ -262,6 +267,8 @@ std::string FormatStats(const json& stats) {
   facts.AddRow({"uptime", Text(stats, "uptime_s") + " s"});
   facts.AddRow({"captures", FormatCounts(Member(Member(stats, "captures"), "by_status"))});
   facts.AddRow({"blocks", FormatBlocks(Member(stats, "blocks"))});
+  facts.AddRow({"filter", FormatProgram(Member(stats, "filter"))});
+  facts.AddRow({"reservoirs", FormatBytes(Count(stats, "reservoir_bytes"))});
   facts.AddRow({"resident", FormatBytes(Count(stats, "resident_bytes"))});
   return facts.ToString() + "\n" + FormatPorts(Member(stats, "ports")) + "\n" +
          FormatWorkers(Member(stats, "workers"));

@@ -155,6 +155,7 @@ void AddRecordCommand(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<RecordOptions>();
   AddSourceAndOutput(*command, *options);
   AddFilterOptions(*command, options->filter);
+  AddLocalPrefixOption(*command, options->local_prefixes);
   // A card and a port of the filter.
   command->get_option("--port")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddLimits(*command, *options);

@@ -130,6 +130,7 @@ dataplane::EngineOptions EngineOptionsOf(const RecordOptions& options) {
   engine.idle_sleep_us_max =
       static_cast<std::uint32_t>(options.idle_sleep_us.value_or(engine.idle_sleep_us_max));
   engine.max_jobs = 1;
+  engine.max_rules = filter::Classifier::kRulesMax;
   return engine;
 }
 
@@ -184,6 +185,7 @@ absl::StatusOr<RecordPlan> PlanRecord(const RecordOptions& given) {
   if (!from_file) plan.dataplane = DeviceConfig(options);
   if (options.core.has_value()) plan.core = static_cast<int>(*options.core);
   plan.engine = EngineOptionsOf(options);
+  EDGECAP_ASSIGN_OR_RETURN(plan.engine.filter_context, ToFilterContext(options.local_prefixes));
   plan.job = JobOf(options, std::move(filter));
   plan.discard = options.discard;
   plan.progress = !options.quiet;

@@ -31,6 +31,7 @@ struct RecordOptions {
   bool discard = false;
   bool force = false;
   FilterOptions filter;
+  std::vector<std::string> local_prefixes;
   std::optional<std::uint64_t> packet_limit;
   std::optional<std::uint64_t> byte_limit;
   std::optional<std::uint64_t> time_limit_ns;

@@ -85,9 +85,15 @@ absl::StatusOr<RecordResult> Capture(const RecordPlan& plan, Input input,
                                      const StopSignals& signals) {
   pcapwriter::FileSystem& files =
       plan.discard ? pcapwriter::DiscardFileSystem() : pcapwriter::PosixFileSystem();
+  dataplane::EngineOptions options = plan.engine;
+  if (input.device != nullptr) {
+    for (const PortLedger& port : input.device->Ports()) {
+      options.filter_context.port_names.push_back(port.name);
+    }
+  }
   EDGECAP_ASSIGN_OR_RETURN(
       const std::unique_ptr<Engine> engine,
-      Engine::Start(plan.engine, std::move(input.workers), files, input.clock()));
+      Engine::Start(options, std::move(input.workers), files, input.clock()));
   const auto start = std::chrono::steady_clock::now();
   EDGECAP_ASSIGN_OR_RETURN(const std::shared_ptr<Job> job, engine->Begin(plan.job));
   if (input.device != nullptr && plan.progress) {
