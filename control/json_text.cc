@@ -56,7 +56,7 @@ class StructureCheck {
 
   bool DeepEnough() {
     if (levels_.size() <= kDepthMax) return true;
-    if (!reported_depth_) {
+    if (!reported_depth_ && violations_.size() < kViolationsMax) {
       violations_.push_back({Path(), "the body is nested deeper than " + std::to_string(kDepthMax) +
                                          " levels: a capture request needs four"});
     }

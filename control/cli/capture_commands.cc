@@ -134,7 +134,7 @@ void AddCreateOptions(CLI::App& command, CreateOptions& options, FilterOptions& 
   AddNumber(command, "--time-limit", options.time_limit, positive, "end after so many seconds")
       ->group(kLimitsGroup);
   AddNumber(command, "--packet-limit", options.packet_limit, positive,
-            "end after so many captured packets")
+            "end after so many captured packets; of a reservoir the size of the sample")
       ->group(kLimitsGroup);
   AddNumber(command, "--byte-limit", options.byte_limit, positive,
             "end before more bytes of packets are captured")

@@ -89,7 +89,7 @@ void AddSourceAndOutput(CLI::App& command, RecordOptions& options) {
 void AddLimits(CLI::App& command, RecordOptions& options) {
   const NumberRange positive = {.least = 1};
   AddNumber(command, "-c,--packet-limit", options.packet_limit, positive,
-            "end after so many captured packets")
+            "end after so many captured packets; of a reservoir the size of the sample")
       ->group(kLimitsGroup);
   AddNumber(command, "--byte-limit", options.byte_limit, positive,
             "end before more bytes of packets are captured")

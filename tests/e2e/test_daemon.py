@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon on virtual ports: life of a capture, exact counts, exact limits, order in the end."""
 import calendar
+import json
 import os
 import signal
 import socket
@@ -42,6 +43,31 @@ class LifeOfACapture(TestCase):
         daemon.delete(id)
         self.assertEqual(daemon.call("GET", "/v1/captures/" + id).status, 404)
         self.assertEqual(list(daemon.captures.iterdir()), [])
+        self.finish(daemon)
+
+    def test_dry_run_starts_nothing(self):
+        daemon = self.daemon([null_port()])
+        done = daemon.cli("create", "full", "--filter", "{protocol: tcp, port: [80, 443]}",
+                          "--exclude", "{vlan: 7}", "--dry-run")
+        self.assertEqual(done.code, 0, done)
+        self.assertIn("port 80;443, protocol tcp, but not (vlan 7)", done.out)
+        done = daemon.cli("create", "full", "--bpf", "tcp port 80 or", "--dry-run")
+        self.assertEqual(done.code, 1, done)
+        self.assertIn("filters[0].bpf", done.err)
+        self.assertEqual(daemon.call("GET", "/v1/captures").json()["captures"], [])
+        self.assertEqual(list(daemon.captures.iterdir()), [])
+        self.finish(daemon)
+
+    def test_an_ended_capture_is_described_beside_its_files(self):
+        daemon = self.daemon([null_port()])
+        id = daemon.create("simple", packet_limit=50, time_limit=1)
+        capture = daemon.wait(id)
+        self.check_capture(capture)
+        with open(daemon.captures / id / "job.json") as described:
+            self.assertEqual(json.load(described), capture)
+        self.assertEqual(capture["sampling"]["method"], "reservoir")
+        self.assertAlmostEqual(capture["sampling"]["effective_rate"],
+                               50 / capture["ledger"]["packets"]["matched"])
         self.finish(daemon)
 
     def test_simple_capture_by_command_line(self):
@@ -377,7 +403,7 @@ class Socket(TestCase):
     def test_two_daemons_side_by_side(self):
         one = self.daemon([null_port()], name="one")
         two = self.daemon([null_port()], name="two")
-        ids = [(d, d.create("simple", packet_limit=100)) for d in (one, two)]
+        ids = [(d, d.create("simple", packet_limit=100, time_limit=1)) for d in (one, two)]
         for daemon, id in ids:
             self.check_capture(daemon.wait(id))
             self.assertEqual(len(daemon.call("GET", "/v1/captures").json()["captures"]), 1)
@@ -399,7 +425,7 @@ class Socket(TestCase):
         daemon.kill()
         self.assertTrue(daemon.socket.exists())
         daemon.start()
-        id = daemon.create("simple", packet_limit=10)
+        id = daemon.create("simple", packet_limit=10, time_limit=1)
         self.check_capture(daemon.wait(id))
         self.finish(daemon)
 
