@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "filter/quoted.h"
 
 namespace edgecap::filter {
 namespace {
@@ -27,13 +28,6 @@ absl::Status Invalid(std::string_view message) {
 }
 
 std::string Escaped(std::string_view text) { return absl::CEscape(Abseil(text)); }
-
-// Text of unknown origin as it may stand in a message: short, printable, ASCII.
-std::string Quoted(std::string_view text) {
-  constexpr std::size_t kShownBytes = 64;
-  const bool cut = text.size() > kShownBytes;
-  return absl::StrCat("\"", Escaped(text.substr(0, kShownBytes)), cut ? "...\"" : "\"");
-}
 
 template <typename Words>
 std::string Join(const Words& words, std::string_view separator) {

@@ -185,6 +185,104 @@ TEST(PayloadMatcherTest, OfALongPacketInPiecesTheFirstBytesAreLookedAt) {
   EXPECT_EQ(payloads.Match(*matcher, scratch), 0b101u);
 }
 
+// ---- Small payloads, scanned together -----------------------------------------------------------
+
+// How many of `payloads` need no scan of their own; which match must be `expected`.
+std::uint64_t Spared(const Expressions& expressions, const std::vector<std::string>& payloads,
+                     PacketSet expected) {
+  const Matcher matcher = Compiled(expressions);
+  if (matcher == nullptr) return 0;
+  PayloadMatcher::Scratch scratch = ScratchFor(*matcher);
+  Payloads burst;
+  for (const std::string& payload : payloads) burst.Add(payload);
+  EXPECT_EQ(burst.Match(*matcher, scratch), expected) << expressions[0];
+  return scratch.spared();
+}
+
+TEST(PayloadMatcherTest, OfSmallPayloadsOnlyThoseThatMayMatchAreScannedByThemselves) {
+  EXPECT_EQ(Spared({"needle"}, {"hay", "a needle", "", "hay", "needle", "nee"}, 0b10010), 3u);
+  EXPECT_EQ(Spared({"needle"}, {"needle", "hay"}, 0b01), 1u);
+  EXPECT_EQ(Spared({"needle"}, {"hay", "needle"}, 0b10), 1u);
+  EXPECT_EQ(Spared({"x"}, {"x", "y", "x", "y", "x"}, 0b10101), 2u);
+  EXPECT_EQ(Spared({"needle"}, {"hay", ""}, 0), 0u);  // only one
+}
+
+TEST(PayloadMatcherTest, AMatchAcrossSmallPayloadsDoesNotCount) {
+  // What seems to match in the later payload is found not to.
+  EXPECT_EQ(Spared({"(?s)one.*two"}, {"one", "two", "three"}, 0), 2u);
+  EXPECT_EQ(Spared({R"(one\stwo)"}, {"one", "two", "three"}, 0), 2u);
+  EXPECT_EQ(Spared({"one[^-]+"}, {"-one", "two", "-three"}, 0), 1u);
+  EXPECT_EQ(Spared({"[^-]{9}"}, {"one-", "two", "three"}, 0), 2u);
+  // With other bytes, it does not even seem to.
+  EXPECT_EQ(Spared({"onetwo", "one.*two"}, {"one", "two", "three"}, 0), 3u);
+  // A match of its own counts whatever is before it.
+  EXPECT_EQ(Spared({"(?s)one.*two"}, {"one", "one two", "two"}, 0b010), 1u);
+}
+
+TEST(PayloadMatcherTest, LargePayloadsAreScannedByThemselves) {
+  const auto with_needle = [](std::size_t size) { return std::string(size - 6, '.') + "needle"; };
+  EXPECT_EQ(Spared({"needle"}, {"a", "b", std::string(640, '.')}, 0), 3u);
+  EXPECT_EQ(Spared({"needle"}, {"a", "b", std::string(641, '.')}, 0), 2u);
+  EXPECT_EQ(Spared({"needle"}, {"a", with_needle(640), with_needle(641), "needle", "b"}, 0b01110),
+            2u);
+  const std::vector<std::string> most(64, std::string(640, '.'));
+  EXPECT_EQ(Spared({"needle"}, most, 0), 64u);
+}
+
+TEST(PayloadMatcherTest, AnExpressionThatLooksAroundHasEachPayloadScannedByItself) {
+  const std::vector<std::string> kPayloads = {"xab", "ab", "ab\n", "abx"};
+  EXPECT_EQ(Spared({"ab", "zz"}, kPayloads, 0b1111), 0u);
+  EXPECT_EQ(Spared({"^ab"}, kPayloads, 0b1110), 0u);
+  EXPECT_EQ(Spared({"(?m)^ab"}, kPayloads, 0b1110), 0u);
+  EXPECT_EQ(Spared({"ab$"}, kPayloads, 0b0111), 0u);
+  EXPECT_EQ(Spared({R"(ab\z)"}, kPayloads, 0b0011), 0u);
+  EXPECT_EQ(Spared({R"(\bab)"}, kPayloads, 0b1110), 0u);
+  EXPECT_EQ(Spared({R"(ab\B)"}, kPayloads, 0b1000), 0u);
+  // Nothing matches: without assertions all four would be spared.
+  for (const char* expression :
+       {"^q", "q$", "(?m)q$", "(?m:^q)", R"(\Aq)", R"(q\Z)", R"(q\z)", R"(\bq)", R"(q\B)", "(a|^)q",
+        "q(b|$)", R"(\\$)", R"([^a]q$)", R"(([[]q$))", R"([\]]q$)", R"((\[|^)q)",
+        // Where a simple reader could be led astray.
+        R"(\Q\E^q)", R"(\Qq\\E$)", R"((?#\)^q)", R"((?#[)^q)", "(?x)#\\\n^q", "(?x)#[\n^q",
+        R"(q\c\$)",
+        // In doubt.
+        "q[$]", "[^^]q", "q[a^]", R"(\cAq)", R"(\Qq\E)", R"([\b]q)"}) {
+    EXPECT_EQ(Spared({"zz", expression, "yy"}, kPayloads, 0), 0u) << expression;
+  }
+}
+
+TEST(PayloadMatcherTest, WhatOnlyResemblesAnAssertionIsScannedTogether) {
+  for (const char* expression : {"q", "[^a]q", "[^]]q", R"([^\]]q)", R"(\^q)", R"(q\$)",
+                                 R"([\^\$]q)", R"(\x24q)", R"(\044q)", R"(\\q)", R"(\d\D\s\S\w\Wq)",
+                                 R"(\r\n\t\fq)", "(?m)q", "(?im:q)", "(?:bB|zZ)q"}) {
+    EXPECT_EQ(Spared({"zz", expression}, {"ab", "^", "$", "\n"}, 0), 4u) << expression;
+  }
+}
+
+TEST(PayloadMatcherTest, WhereMuchMatchesItIsNotTriedForSomeTime) {
+  const Matcher matcher = Compiled({"a"});
+  Payloads hay;
+  Payloads many;     // payloads that match
+  Payloads copious;  // matches in one payload
+  for (int i = 0; i < 32; ++i) {
+    hay.Add("hey");
+    many.Add(i % 2 == 0 ? "a" : "b");
+    copious.Add(i == 7 ? std::string(600, 'a') : "b");
+  }
+  for (Payloads* payloads : {&many, &copious}) {
+    PayloadMatcher::Scratch scratch = ScratchFor(*matcher);
+    EXPECT_EQ(hay.Match(*matcher, scratch), 0u);
+    EXPECT_EQ(scratch.spared(), 32u);
+    EXPECT_EQ(payloads->Match(*matcher, scratch), payloads == &many ? 0x55555555u : 1u << 7);
+    for (int call = 0; call < 31; ++call) {
+      EXPECT_EQ(scratch.spared(), 32u);
+      EXPECT_EQ(payloads->Match(*matcher, scratch), payloads == &many ? 0x55555555u : 1u << 7);
+    }
+    EXPECT_EQ(hay.Match(*matcher, scratch), 0u);
+    EXPECT_EQ(scratch.spared(), 64u);
+  }
+}
+
 // ---- The scratch --------------------------------------------------------------------------------
 
 TEST(PayloadMatcherTest, AScratchServesSeveralMatchers) {
@@ -382,7 +480,9 @@ class Generator {
   int Below(int bound) { return static_cast<int>(random_() % static_cast<unsigned>(bound)); }
   bool OneIn(int count) { return Below(count) == 0; }
 
-  std::string Expression() {
+  // With ^, $, \b and the like, if `assertions`.
+  std::string Expression(bool assertions) {
+    assertions_ = assertions;
     std::string text;
     if (OneIn(3)) text += Pick({"(?i)", "(?s)", "(?m)", "(?is)", "(?im)"});
     return text + Alternatives(2);
@@ -422,13 +522,13 @@ class Generator {
   }
 
   std::string Sequence(int depth) {
-    std::string text = OneIn(6) ? Pick({"^", "^", "\\A", "\\b", "\\B"}) : "";
+    std::string text = assertions_ && OneIn(6) ? Pick({"^", "^", "\\A", "\\b", "\\B"}) : "";
     for (int items = 1 + Below(4); items > 0; --items) {
       text += Item(depth);
       if (OneIn(3)) text += Repeat();
-      if (OneIn(20)) text += Pick({"\\b", "\\B"});
+      if (assertions_ && OneIn(20)) text += Pick({"\\b", "\\B"});
     }
-    if (OneIn(6)) text += Pick({"$", "$", "\\z", "\\Z", "\\b"});
+    if (assertions_ && OneIn(6)) text += Pick({"$", "$", "\\z", "\\Z", "\\b"});
     return text;
   }
 
@@ -457,6 +557,7 @@ class Generator {
   }
 
   std::mt19937 random_;
+  bool assertions_ = true;
 };
 
 TEST(PayloadMatcherTest, AgreesWithPcre2) {
@@ -468,12 +569,14 @@ TEST(PayloadMatcherTest, AgreesWithPcre2) {
   int generated = 0;
   int refused = 0;
   int unknown = 0;
-  PayloadMatcher::Scratch scratch;
+  int spared = 0;
+  int together_matches = 0;
   while (sets < 1000) {
+    const bool assertions = generator.OneIn(2);
     Expressions expressions;
     std::vector<std::unique_ptr<Pcre>> pcres;
     for (int wanted = 1 + generator.Below(3); wanted > 0;) {
-      const std::string expression = generator.Expression();
+      const std::string expression = generator.Expression(assertions);
       ++generated;
       const auto alone = PayloadMatcher::Compile(Expressions{expression});
       if (!alone.ok()) {
@@ -492,14 +595,15 @@ TEST(PayloadMatcherTest, AgreesWithPcre2) {
     }
     const Matcher matcher = Compiled(expressions);
     ASSERT_NE(matcher, nullptr);
-    ASSERT_TRUE(scratch.Prepare(*matcher).ok());
+    PayloadMatcher::Scratch scratch = ScratchFor(*matcher);
 
     Payloads packets;
     std::vector<std::string> payloads;
     PacketSet expected = 0;
     PacketSet chopped = 0;
     PacketSet known = ~PacketSet{0};
-    for (std::uint32_t i = 0; i < 32; ++i) {
+    const auto count = static_cast<std::uint32_t>(1 + generator.Below(32));
+    for (std::uint32_t i = 0; i < count; ++i) {
       const std::string before = generator.Bytes(20);
       const std::string behind = generator.OneIn(2) ? generator.Bytes(8) : "";
       payloads.push_back(generator.Bytes(generator.OneIn(4) ? 40 : 6));
@@ -523,16 +627,22 @@ TEST(PayloadMatcherTest, AgreesWithPcre2) {
                     << ::testing::PrintToString(payloads[i]) << ": PCRE2 " << ((expected >> i) & 1);
     });
     ++sets;
-    pairs += 32;
+    pairs += static_cast<int>(count);
+    spared += static_cast<int>(scratch.spared());
+    if (scratch.spared() > 0) together_matches += std::popcount(expected);
     unknown += 64 - std::popcount(known);
     matches += std::popcount(expected);
     chopped_matches += std::popcount(expected & chopped);
   }
-  // That it is a test: enough of both answers, in one piece and in several.
+  // That it is a test: enough of both answers, in one piece and in several, of scans together and
+  // not.
   EXPECT_GT(matches, pairs / 4);
   EXPECT_LT(matches, pairs * 3 / 4);
   EXPECT_GT(chopped_matches, matches / 4);
   EXPECT_GT(matches - chopped_matches, matches / 4);
+  EXPECT_GT(spared, pairs / 10);
+  EXPECT_GT(together_matches, matches / 10);
+  EXPECT_LT(together_matches, matches / 2);
   EXPECT_LT(refused, generated / 2);
   EXPECT_LT(unknown, pairs / 1000);
 }
