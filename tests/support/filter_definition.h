@@ -3,8 +3,8 @@
 // What a filter means, one packet and one field at a time, as filter/filter_spec.h and
 // filter/prepared_filter.h say it in words. Slow and plain: what the compiled filter is compared
 // with. It shares no code with the product but the plain structs of a filter: packets are read by
-// tests/support/packet_definition.h, BPF expressions are libpcap's own from text to interpreter, and
-// payload expressions are PCRE2's.
+// tests/support/packet_definition.h, BPF expressions are libpcap's own from text to interpreter,
+// and payload expressions are PCRE2's.
 //
 // Threading: a FilterDefinition keeps compiled expressions; one thread.
 
@@ -162,8 +162,8 @@ class FilterDefinition {
                     0);
       program.reset(made);
     }
-    const pcap_pkthdr header = {{}, static_cast<bpf_u_int32>(packet.bytes.size()),
-                                packet.wire_bytes};
+    const pcap_pkthdr header = {
+        {}, static_cast<bpf_u_int32>(packet.bytes.size()), packet.wire_bytes};
     static constexpr std::uint8_t kNothing[1] = {};  // an empty vector's data() may be null
     return pcap_offline_filter(program.get(), &header,
                                packet.bytes.empty() ? kNothing : packet.bytes.data()) != 0;
@@ -177,13 +177,12 @@ class FilterDefinition {
       if (code == nullptr) {
         int error = 0;
         std::size_t at = 0;
-        code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()),
-                                 expression.size(), 0, &error, &at, nullptr));
+        code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                                 0, &error, &at, nullptr));
         EDGECAP_CHECK(code != nullptr);
       }
       return pcre2_match(code.get(), packet.bytes.data() + layer.payload_begin,
-                         layer.payload_end - layer.payload_begin, 0, 0, match_.get(),
-                         nullptr) >= 0;
+                         layer.payload_end - layer.payload_begin, 0, 0, match_.get(), nullptr) >= 0;
     });
   }
 

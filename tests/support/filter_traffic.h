@@ -50,8 +50,8 @@ class Chooser {
 };
 
 inline constexpr std::array kTestAddresses = {
-    "10.0.0.1",    "10.0.0.2",  "10.1.0.1",      "192.168.7.9",       "203.0.113.5",
-    "2001:db8::1", "2001:db8::2", "2001:db8:1::1", "fe80::1",          "ff02::fb"};
+    "10.0.0.1",    "10.0.0.2",    "10.1.0.1",      "192.168.7.9", "203.0.113.5",
+    "2001:db8::1", "2001:db8::2", "2001:db8:1::1", "fe80::1",     "ff02::fb"};
 inline constexpr std::size_t kTestAddressesOfV4 = 5;
 
 // ---- Packets ------------------------------------------------------------------------------------
@@ -118,8 +118,8 @@ class PacketMaker {
   }
 
   void Address(bool v6) {
-    const std::uint32_t count = v6 ? kTestAddresses.size() - kTestAddressesOfV4
-                                   : kTestAddressesOfV4;
+    const std::uint32_t count =
+        v6 ? kTestAddresses.size() - kTestAddressesOfV4 : kTestAddressesOfV4;
     std::uint8_t address[16];
     inet_pton(v6 ? AF_INET6 : AF_INET,
               kTestAddresses[(v6 ? kTestAddressesOfV4 : 0) + choose_.Below(count)], address);
@@ -362,7 +362,8 @@ class FilterMaker {
   struct Options {
     bool bpf = true;
     bool payload = true;
-    bool plain = false;  // only what has a short way: prefixes, ports, protocols, of the outer layer
+    bool plain =
+        false;  // only what has a short way: prefixes, ports, protocols, of the outer layer
     std::vector<std::string> port_names;
     bool local_known = false;  // the context has local prefixes
   };
@@ -376,7 +377,8 @@ class FilterMaker {
     if (packet.layers.size() > 1 && !options_.plain && choose_.OneIn(2)) {
       number = 1 + choose_.Below(static_cast<std::uint32_t>(packet.layers.size()) - 1);
     }
-    if (number != 0 || (!options_.plain && choose_.OneIn(12))) Set(spec, "layer", choose_.Of({"inner", "inner", "any"}));
+    if (number != 0 || (!options_.plain && choose_.OneIn(12)))
+      Set(spec, "layer", choose_.Of({"inner", "inner", "any"}));
     const LayerDefinition& layer = packet.layers[number];
     // Some fields the layer does not have, and some contradict those before.
     std::uint32_t fields = choose_.OneIn(30) ? 0 : 1 + choose_.Below(choose_.OneIn(4) ? 5 : 3);
@@ -484,14 +486,15 @@ class FilterMaker {
         Bytes first = address;
         Bytes last = address;
         const std::uint32_t at = choose_.Below(static_cast<std::uint32_t>(address.size()));
-        first[at] -= static_cast<std::uint8_t>(std::min<std::uint32_t>(first[at], choose_.Below(9)));
-        last[at] += static_cast<std::uint8_t>(
-            std::min<std::uint32_t>(255U - last[at], choose_.Below(9)));
+        first[at] -=
+            static_cast<std::uint8_t>(std::min<std::uint32_t>(first[at], choose_.Below(9)));
+        last[at] +=
+            static_cast<std::uint8_t>(std::min<std::uint32_t>(255U - last[at], choose_.Below(9)));
         return Text(first) + "-" + Text(last);
       }
       default: {
-        const std::uint32_t length = choose_.OneIn(3) ? choose_.Below(bits + 1)
-                                                      : choose_.Of({bits, bits / 2, bits - 1, 0U});
+        const std::uint32_t length =
+            choose_.OneIn(3) ? choose_.Below(bits + 1) : choose_.Of({bits, bits / 2, bits - 1, 0U});
         Bytes network = address;
         for (std::uint32_t bit = length; bit < bits; ++bit) {
           network[bit / 8] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
@@ -535,7 +538,8 @@ class FilterMaker {
                   std::uint32_t max) {
     if (!number) return;
     std::string text = NumberText(choose_.OneIn(10) ? choose_.Below(max + 1) : *number, max);
-    while (!options_.plain && choose_.OneIn(4)) text += ";" + NumberText(choose_.Below(max + 1), max);
+    while (!options_.plain && choose_.OneIn(4))
+      text += ";" + NumberText(choose_.Below(max + 1), max);
     Set(spec, field, text);
   }
 

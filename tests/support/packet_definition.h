@@ -73,7 +73,8 @@ class PacketDefinition {
     return {from, from + static_cast<std::ptrdiff_t>(count)};
   }
 
-  // ---- Layers: each adds itself and what it carries; false when it is none -----------------------
+  // ---- Layers: each adds itself and what it carries; false when it is none
+  // -----------------------
 
   bool Ethernet(Part part) {
     if (!part.Has(14) || layers_.size() == kLayers) return false;
@@ -138,7 +139,9 @@ class PacketDefinition {
     layer.source = Copy(part, 8, 16);
     layer.destination = Copy(part, 24, 16);
     layer.fragment = 0;
-    const std::size_t claimed_end = part.begin + 40 + *Read(part, 4, 2);
+    const std::uint32_t length = *Read(part, 4, 2);
+    // A length of 0 says nothing (RFC 2675).
+    const std::size_t claimed_end = length == 0 ? part.end : part.begin + 40 + length;
     std::uint32_t header = *Read(part, 6, 1);
     Part at = part.Behind(40);
     for (int passed = 0;; ++passed) {
