@@ -438,7 +438,9 @@ class Daemon:
         try:
             if body is not None and not isinstance(body, (bytes, str)):
                 body = json.dumps(body)
-            connection.request(method, path, body, headers or {})
+            # A daemon that will not read all of it has answered, and closed its end.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, path, body, headers or {})
             response = connection.getresponse()
             return Answer(response.status, dict(response.getheaders()), response.read())
         finally:

@@ -347,6 +347,149 @@ class Requests(TestCase):
         self.assertEqual(list(self.work.glob(".x*")), [])
 
 
+class Filters(TestCase):
+    """A filter that is wrong: a 4xx that names field and value, and nothing running notices."""
+
+    def setUp(self):
+        super().setUp()
+        source = write_pcap(self.work / "in.pcap", [p.frame for p in traffic(1000)])
+        self.d = self.daemon([endless_port(source)], limits={"max_rules": 100})
+        self.other = self.d.create("full", {"destination_port": "53"}, packet_limit=10**9,
+                                   snaplen=64)
+        eventually(lambda: self.d.show(self.other)["packets_captured"] > 0, "packets are captured")
+
+    def tearDown(self):
+        # The other capture went on all the time, and lost nothing by it.
+        before = self.d.received()
+        eventually(lambda: self.d.received() > before, "packets arrive")
+        capture = self.d.show(self.other)
+        self.assertEqual(capture["status"], "running")
+        self.assertEqual(len(list(self.d.captures.iterdir())), 1)
+        self.d.end(self.other)
+        capture = self.d.wait(self.other)
+        check_ledger(self, capture)
+        door = capture["ledger"]["packets"]
+        self.assertEqual(door["matched"], door["captured"] + door["over_limit"] + door["no_block"])
+        self.finish(self.d)
+
+    def refused(self, fields, *words, status=400):
+        """As one of several filters, and as one to exclude; the message says which."""
+        for body, place in (({"filters": [{"protocol": "tcp"}, fields]}, "filters[1]"),
+                            ({"exclude": [fields]}, "exclude[0]")):
+            answer = self.d.call("POST", "/v1/captures", {"type": "full", **body})
+            self.assertEqual(answer.status, status, answer)
+            for word in (place,) + words:
+                self.assertIn(word, answer.message())
+            self.assertLess(len(answer.message()), 3000)
+        return answer
+
+    def test_an_address_with_a_typo(self):
+        for value in ("10.0.0.300", "10.0.0", "10.0.0.1/33", "10.0.0.0/8;10.0.0.l", "2001:db8::g",
+                      "10.0.0.1-2001:db8::1"):
+            for field in ("source_address", "address", "remote_address"):
+                with self.subTest(value=value, field=field):
+                    self.refused({field: value}, field, value.split(";")[-1])
+
+    def test_numbers_that_are_none(self):
+        for field, value in (("source_port", "70000"), ("port", 70000), ("vlan", 4096),
+                             ("dscp", 64), ("icmp_type", 256), ("length", 65536),
+                             ("protocol", "tcpp"), ("ether_type", "0x10000"), ("ip_version", 5),
+                             ("fragment", "maybe"), ("tcp_flags", "sin"), ("direction", "up"),
+                             ("layer", "middle"), ("destination_port", "80;443;x")):
+            with self.subTest(field=field, value=value):
+                self.refused({field: value}, field, str(value).split(";")[-1])
+
+    def test_ranges_backwards(self):
+        for field, value, right in (("port", "2000-1000", "1000-2000"),
+                                    ("source_address", "10.0.0.9-10.0.0.1", "10.0.0.1-10.0.0.9"),
+                                    ("length", "100-99", "99-100"), ("vlan", "9-1", "1-9")):
+            with self.subTest(field=field):
+                self.refused({field: value}, field, value, right)
+
+    def test_empty_lists(self):
+        for value in ([], "", ";"):
+            with self.subTest(value=value):
+                self.refused({"source_address": value}, "source_address", "empty")
+                self.refused({"port": value}, "port", "empty")
+        self.refused({"port": "1;;2"}, "port", "1;;2")
+
+    def test_contradictions(self):
+        self.refused({"source_address": "10.0.0.1", "destination_address": "2001:db8::1"},
+                     "source_address", "10.0.0.1", "2001:db8::1", "never")
+        self.refused({"protocol": "icmp", "port": 443}, "icmp", "443", "never")
+        self.refused({"tcp_flags": "syn,!syn"}, "tcp_flags", "syn")
+        self.refused({"fragment": "later", "port": 53}, "fragment", "later", "never")
+        self.refused({"port_name": "nowhere"}, "port_name", "nowhere")
+        self.refused({"direction": "in"}, "direction", "dataplane.local_prefixes")
+        self.refused({"remote_port": 53}, "remote_port", "dataplane.local_prefixes")
+
+    def test_bpf_that_is_none(self):
+        for text, place, said in (("tcp and prot 80", "character 9", "syntax error"),
+                                  ("tcp port 70000", "70000", ""),
+                                  ("ip[", "character", "syntax error"),
+                                  ("host 10.0.0.300", "10.0.0.300", ""),
+                                  ("(tcp or udp", "character", "syntax error"),
+                                  ("gateway 10.0.0.1", "gateway", ""), ("inbound", "inbound", "")):
+            with self.subTest(text=text):
+                self.refused({"bpf": text}, "bpf", place, said)
+
+    def test_patterns_that_explode(self):
+        for text in ("(", "a{1,5000}{1,5000}", "(a|b|c){500}{500}", "((a{0,200}b){0,200}c){0,200}",
+                     "(?=look)ahead", "(a)\\1", "x*", "[z-a]", "a{2,1}"):
+            with self.subTest(text=text):
+                start = time.monotonic()
+                self.refused({"payload": text}, "payload", text.replace("\\", "\\\\"))
+                self.assertLess(time.monotonic() - start, 10 * harness.PATIENCE)
+
+    def test_a_filter_of_a_megabyte(self):
+        mega = 1 << 20
+        for field, value in (
+                ("bpf", "tcp or " * (mega // 7) + "udp"), ("payload", "x" * mega),
+                ("source_address", "10.0.0.1;" * (mega // 9)), ("port", "1;" * (mega // 2)),
+                ("protocol", "t" * mega), ("port_name", "p" * mega),
+                ("payload", ["x%d" % i for i in range(mega // 8)]),
+                ("port", list(range(mega // 8)))):
+            with self.subTest(field=field):
+                self.refused({field: value}, field)
+        # Many small ones.
+        answer = self.d.call("POST", "/v1/captures", {
+            "type": "full", "filters": [{"port": n % 60000} for n in range(mega // 16)]})
+        self.assertEqual(answer.status, 400, answer)
+        self.assertIn("max_rules", answer.message())
+        # And a body beyond what is allowed at all.
+        answer = self.d.call("POST", "/v1/captures", b"{" + b" " * (9 * mega))
+        self.assertEqual(answer.status, 413, answer)
+        self.assertIn("max_body_bytes", answer.message())
+
+    def test_rules_of_all_captures_together(self):
+        ids = [self.d.create("simple", filters=[{"port": n} for n in range(30)])
+               for _ in range(3)]
+        answer = self.d.call("POST", "/v1/captures", {"type": "full",
+                                                      "filters": [{"port": n} for n in range(30)]})
+        self.assertIn(answer.status, (409, 429), answer)
+        self.assertIn("max_rules", answer.message())
+        for id in ids:
+            self.d.end(id)
+            self.check_capture(self.d.wait(id))
+            self.d.delete(id)
+
+    def test_the_command_line_says_the_same(self):
+        for words, said in ((["--source-address", "10.0.0.300"], ["source_address", "10.0.0.300"]),
+                            (["--bpf", "tcp and prot 80"], ["bpf", "character 9"]),
+                            (["--payload", "("], ["payload"]),
+                            (["--filter", "{prt: 1}"], ["prt"]),
+                            (["--exclude", "{port: 70000}"], ["port", "70000"])):
+            with self.subTest(words=words):
+                for command in (["create", "full", "--socket", self.d.socket],
+                                ["record", "-r", self.work / "in.pcap", "-w",
+                                 self.work / "out.pcap"]):
+                    done = run(EDGECAP, *command, *words)
+                    self.assertIn(done.code, (1, 2), done)
+                    for word in said:
+                        self.assertIn(word, done.err)
+        self.assertFalse((self.work / "out.pcap").exists())
+
+
 class NoDaemon(TestCase):
     def test_command_line_without_a_daemon(self):
         for words in (["list"], ["stats"], ["create", "full"], ["show", "0" * 32]):
