@@ -325,8 +325,7 @@ class Bpf:
         length = self.of((0, 8, 16, 24, 31, 32) if version == 4 else (0, 16, 32, 48, 64, 127, 128))
         if self.r.random() < 0.2:
             length = self.r.randrange(bits + 1)
-        network = ipaddress.ip_network((int(self.address(version)), length), strict=False) \
-            if version == 6 else ipaddress.ip_network((int(self.address(4)), length), strict=False)
+        network = ipaddress.ip_network((self.address(version), length), strict=False)
         side = self.of(("", "ip " if version == 4 else "ip6 ")) + self.side_word()
         if version == 4 and self.r.random() < 0.3:
             if length in (8, 16, 24):

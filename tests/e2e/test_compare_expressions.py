@@ -349,12 +349,10 @@ class Filter:
         make = ipaddress.IPv4Address if bits == 32 else ipaddress.IPv6Address
         form = r.random()
         if form < 0.4:
-            # `ip6 host ::` would be taken for IPv4.
-            return str(make(first)), key.version, lambda side: "%s %snet %s/%d" % (
-                ip, side, make(first), bits)
+            return str(make(first)), key.version, lambda side: "%s %shost %s" % (ip, side, make(first))
         if form < 0.8 or key.version == 6:
             length = r.choice((bits, bits - 1, bits // 2, bits // 4, r.randrange(bits + 1), 0))
-            network = ipaddress.ip_network((first, length), strict=False)
+            network = ipaddress.ip_network((make(first), length), strict=False)
             return str(network), key.version, lambda side: "%s %snet %s" % (ip, side, network)
         last = min(2**32 - 1, first + r.randrange(70_000))
         first = max(0, first - r.randrange(70_000))
