@@ -225,7 +225,7 @@ class Daemon:
                                                   "filters": rules})
 
     def received(self):
-        return self.call("GET", "/v1/stats")[0]["workers"][0]["packets"]["received"]
+        return self.call("GET", "/v1/stats")[0]["workers"][0]["received"]["packets"]
 
     def rate(self, seconds):
         """Mpps that the worker receives."""
@@ -504,12 +504,12 @@ class Bench:
                 capture, seconds = daemon.begin(rules)
                 installs.append(seconds)
                 removals.append(daemon.call("POST", f"/v1/captures/{capture['id']}/stop")[1])
-            worker = daemon.call("GET", "/v1/stats")[0]["workers"][0]["packets"]
+            received = daemon.received()
         finally:
             daemon.close()
         for what, times in (("install", installs), ("remove", removals)):
             print(f"P5 {what} of 10,000 rules: median={statistics.median(times):.3f}s "
-                  f"longest={max(times):.3f}s goal=1s with {worker['received']} packets received "
+                  f"longest={max(times):.3f}s goal=1s with {received} packets received "
                   f"meanwhile", flush=True)
 
     def p6(self):
