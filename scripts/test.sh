@@ -77,7 +77,8 @@ if ! $quick && [[ -z $filter ]]; then
   if built asan "$build-asan" -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1; then
     stage "unit (ASan, UBSan)" gtest "$build-asan/tests/unit"
     EDGECAP_BUILD=$build-asan EDGECAP_TEST_PATIENCE=4 ASAN_OPTIONS=detect_leaks=0 \
-      stage "e2e (ASan, UBSan)" python "$root/tests/e2e" "" test_churn test_compare_tcpdump test_compare_expressions
+      stage "e2e (ASan, UBSan)" python "$root/tests/e2e" "" test_churn test_compare_tcpdump test_compare_expressions \
+        test_rule_churn
   fi
   if built tsan "$build-tsan" -Db_sanitize=thread -Db_lundef=false -Doptimization=1 \
     -Dwithout_dpdk=true; then
