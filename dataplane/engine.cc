@@ -53,8 +53,8 @@ struct Engine::Impl {
   absl::Status Start(std::vector<WorkerSetup> setups);
   absl::Status StartWorker(std::uint32_t number, WorkerSetup setup);
   absl::StatusOr<std::shared_ptr<const filter::PreparedFilter>> Prepare(const JobSpec& spec) const;
-  absl::StatusOr<std::unique_ptr<JobTable>> NewTable(
-      std::span<const std::shared_ptr<Job>> jobs, std::size_t filter_bytes_max);
+  absl::StatusOr<std::unique_ptr<JobTable>> NewTable(std::span<const std::shared_ptr<Job>> jobs,
+                                                     std::size_t filter_bytes_max);
   void Publish(std::unique_ptr<JobTable> table);
   std::uint32_t WriterOf(const Job& job, std::uint32_t worker) const;
   std::uint64_t ReservoirBytes() const;
@@ -201,12 +201,12 @@ void Engine::Impl::Publish(std::unique_ptr<JobTable> table) {
 absl::StatusOr<std::shared_ptr<const filter::PreparedFilter>> Engine::Impl::Prepare(
     const JobSpec& spec) const {
   // Also those whose files are still being closed: their end markers have a place in the rings.
-  const auto closing = std::ranges::count_if(ending, [](const auto& job) { return !job->Closed(); });
+  const auto closing =
+      std::ranges::count_if(ending, [](const auto& job) { return !job->Closed(); });
   if (running.size() + static_cast<std::size_t>(closing) >= options.max_jobs) {
     return absl::ResourceExhaustedError(
         std::to_string(running.size()) + " captures are running and " + std::to_string(closing) +
-        " are being closed, of at most " + std::to_string(options.max_jobs) +
-        "; stop one or wait");
+        " are being closed, of at most " + std::to_string(options.max_jobs) + "; stop one or wait");
   }
   std::size_t rules = spec.filter.filters.size() + spec.filter.exclude.size();
   const std::size_t asked = rules;

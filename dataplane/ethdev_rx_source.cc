@@ -113,7 +113,12 @@ bool FillBurst(std::span<rte_mbuf*> mbufs, const rte_mempool* pool,
 
 EthdevRxSource::EthdevRxSource(std::uint16_t port, std::uint16_t queue, std::uint16_t number,
                                rte_mempool* pool, const Clock& clock, const CardTime& card_time)
-    : port_(port), queue_(queue), number_(number), pool_(pool), clock_(clock), card_time_(card_time) {
+    : port_(port),
+      queue_(queue),
+      number_(number),
+      pool_(pool),
+      clock_(clock),
+      card_time_(card_time) {
   segments_.reserve(kSegmentsMax);
 }
 

@@ -24,7 +24,7 @@ struct JobTable {
   std::uint64_t version = 0;
   std::shared_ptr<const filter::CompiledFilter> filter;
   std::vector<std::unique_ptr<filter::MatchScratch>> scratch;  // by worker; the filter's
-  std::vector<Job*> jobs;  // filter's job i is jobs[i]
+  std::vector<Job*> jobs;                                      // filter's job i is jobs[i]
 
   // By worker: its part of jobs[i]; and of the jobs that this table no longer has, which the worker
   // finishes when it meets this table.

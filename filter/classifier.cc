@@ -129,7 +129,8 @@ struct Classifier::Dimension {
                 std::uint32_t (&classes)[kBurstPacketsMax]) const noexcept;
   void ClassifyAddresses(PacketSet which, const FlowKeys& keys,
                          std::uint32_t (&classes)[kBurstPacketsMax]) const noexcept;
-  void ClassifyNumbers(const Column& column, std::uint32_t (&classes)[kBurstPacketsMax]) const noexcept;
+  void ClassifyNumbers(const Column& column,
+                       std::uint32_t (&classes)[kBurstPacketsMax]) const noexcept;
   [[nodiscard]] std::uint32_t ClassOfIpv6(const Wide& address) const noexcept;
 
   [[nodiscard]] std::size_t Bytes() const {
@@ -204,11 +205,11 @@ class Classifier::Builder {
     keyed.reserve(entries_.size());
     for (const Entry& entry : entries_) {
       const MatchRule& rule = *entry.rule;
-      keyed.push_back({{FirstTested(rule), rule.Signature(), first_address(rule.source),
-                        first_address(rule.destination),
-                        first_number(rule[NumberDimension::kDestinationPort]),
-                        first_number(rule[NumberDimension::kSourcePort])},
-                       entry});
+      keyed.push_back(
+          {{FirstTested(rule), rule.Signature(), first_address(rule.source),
+            first_address(rule.destination), first_number(rule[NumberDimension::kDestinationPort]),
+            first_number(rule[NumberDimension::kSourcePort])},
+           entry});
     }
     std::ranges::stable_sort(keyed, {}, &std::pair<Key, Entry>::first);
     std::ranges::transform(keyed, entries_.begin(), &std::pair<Key, Entry>::second);
@@ -273,7 +274,8 @@ class Classifier::Builder {
       return absl::ResourceExhaustedError(
           "the filters of all captures together overlap in too many ways: their program would take "
           "more than " +
-          std::to_string(bytes_max_ >> 20) + " MiB; use fewer filters, or fewer overlapping ranges");
+          std::to_string(bytes_max_ >> 20) +
+          " MiB; use fewer filters, or fewer overlapping ranges");
     }
     classifier_->dimensions_.push_back(std::move(made));
     return absl::OkStatus();
@@ -385,7 +387,7 @@ Classifier::Classifier() = default;
 Classifier::~Classifier() = default;
 
 absl::StatusOr<std::unique_ptr<const Classifier>> Classifier::Build(std::vector<Entry> entries,
-                                                                   std::size_t bytes_max) {
+                                                                    std::size_t bytes_max) {
   if (entries.size() > kRulesMax) {
     return absl::ResourceExhaustedError(
         "the filters of all captures together make " + std::to_string(entries.size()) +
@@ -413,19 +415,18 @@ void Classifier::Dimension::ClassifyAddresses(
     std::uint32_t (&classes)[kBurstPacketsMax]) const noexcept {
   const auto& words = index == kSource ? keys.source : keys.destination;
 #if defined(EDGECAP_CLASSIFY_WIDE)
-  const __m512i swap = _mm512_broadcast_i32x4(
-      _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
+  const __m512i swap =
+      _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
   for (std::uint32_t i = 0; i < kBurstPacketsMax; i += 16) {
     const auto lanes = static_cast<__mmask16>((keys.ipv4 & which) >> i);
     const __m512i addresses = _mm512_shuffle_epi8(_mm512_load_si512(&words[0][i]), swap);
-    _mm512_store_si512(&classes[i], lanes == 0 ? _mm512_setzero_si512()
-                                               : ipv4->Find16(addresses, lanes));
+    _mm512_store_si512(&classes[i],
+                       lanes == 0 ? _mm512_setzero_si512() : ipv4->Find16(addresses, lanes));
   }
 #else
   std::fill(std::begin(classes), std::end(classes), 0);
-  ForEachPacket(keys.ipv4 & which, [&](std::uint32_t i) {
-    classes[i] = ipv4->Find(__builtin_bswap32(words[0][i]));
-  });
+  ForEachPacket(keys.ipv4 & which,
+                [&](std::uint32_t i) { classes[i] = ipv4->Find(__builtin_bswap32(words[0][i])); });
 #endif
   // No rule about IPv6: class 0. One about all of it makes one class too.
   if (ipv6_classes.size() == 1 && ipv6_classes[0] == 0) return;
@@ -496,9 +497,9 @@ void Classifier::Match(const Burst& burst, PacketSet which, const FlowKeys& keys
     dimension.Classify(burst, which, keys, classes);
 #if defined(EDGECAP_CLASSIFY_WIDE)
     for (std::uint32_t at = 0; at < burst.count; at += 8) {
-      const __m512i summaries = _mm512_i32gather_epi64(
-          _mm256_load_si256(reinterpret_cast<const __m256i*>(&classes[at])),
-          dimension.summary.data(), sizeof(std::uint64_t));
+      const __m512i summaries =
+          _mm512_i32gather_epi64(_mm256_load_si256(reinterpret_cast<const __m256i*>(&classes[at])),
+                                 dimension.summary.data(), sizeof(std::uint64_t));
       _mm512_store_si512(&scratch.groups[at],
                          _mm512_and_si512(_mm512_load_si512(&scratch.groups[at]), summaries));
     }
@@ -524,8 +525,7 @@ void Classifier::MatchPacket(std::uint32_t packet, const Scratch& scratch,
       const std::uint32_t at = group * group_words_ + word;
       std::uint64_t rules = used_[at];
       for (std::size_t i = 0; i < dimensions_.size() && rules != 0; ++i) {
-        rules &=
-            dimensions_[i]->Word(scratch.classes[i][packet], group, word, group_words_);
+        rules &= dimensions_[i]->Word(scratch.classes[i][packet], group, word, group_words_);
       }
       for (; rules != 0; rules &= rules - 1) {
         const auto rule = at * 64 + static_cast<std::uint32_t>(std::countr_zero(rules));

@@ -2,13 +2,14 @@
 //
 // Finds all of up to 65,536 rules that hold for each packet of a burst.
 //
-// How: aggregated bit vectors. For each dimension (source address, destination port, ...) the values
-// that occur in the same rules form a class, and a class has a vector of bits: the rules that allow
-// it. A packet's rules are the intersection of its classes' vectors. What makes it fast:
+// How: aggregated bit vectors. For each dimension (source address, destination port, ...) the
+// values that occur in the same rules form a class, and a class has a vector of bits: the rules
+// that allow it. A packet's rules are the intersection of its classes' vectors. What makes it fast:
 //
 //   - A value's class is a table look-up, sixteen packets at once (for IPv4 addresses a look-up and
 //     a short binary search).
-//   - Rules come in up to 64 groups, and a class has one word that says which groups hold any of its
+//   - Rules come in up to 64 groups, and a class has one word that says which groups hold any of
+//   its
 //     rules: the intersection of these words, again many packets at once, leaves nothing of most
 //     packets. Rules that test the same dimensions, with neighbouring values, share a group.
 //   - The rules that do not test a dimension are the same for all its classes and stored once.
@@ -65,8 +66,8 @@ class Classifier {
   // Some rule tests a dimension that only ParseDetail::kAll fills.
   [[nodiscard]] bool needs_details() const noexcept { return needs_details_; }
 
-  // Adds each packet of `which` to the set of each rule that holds for it. `keys` are the layer that
-  // the rules are about.
+  // Adds each packet of `which` to the set of each rule that holds for it. `keys` are the layer
+  // that the rules are about.
   void Match(const Burst& burst, PacketSet which, const FlowKeys& keys, Scratch& scratch,
              MatchSets& sets) const noexcept;
 
@@ -79,10 +80,10 @@ class Classifier {
   Classifier();
   void MatchPacket(std::uint32_t packet, const Scratch& scratch, MatchSets& sets) const noexcept;
 
-  std::uint32_t group_words_ = 1;           // words of 64 rules in a group
-  std::uint64_t used_groups_ = 0;           // groups with rules
-  std::vector<std::uint64_t> used_;         // words: which bits are rules
-  std::vector<std::uint32_t> targets_;      // by rule
+  std::uint32_t group_words_ = 1;                       // words of 64 rules in a group
+  std::uint64_t used_groups_ = 0;                       // groups with rules
+  std::vector<std::uint64_t> used_;                     // words: which bits are rules
+  std::vector<std::uint32_t> targets_;                  // by rule
   std::vector<std::unique_ptr<Dimension>> dimensions_;  // those that any rule tests
   bool needs_details_ = false;
   std::size_t bytes_ = 0;

@@ -21,8 +21,8 @@ absl::StatusOr<std::unique_ptr<const CompiledFilter>> CompiledFilter::Compile(
   return std::unique_ptr<const CompiledFilter>(std::move(filter));
 }
 
-absl::Status CompiledFilter::Build(
-    std::span<const std::shared_ptr<const PreparedFilter>> filters, std::size_t bytes_max) {
+absl::Status CompiledFilter::Build(std::span<const std::shared_ptr<const PreparedFilter>> filters,
+                                   std::size_t bytes_max) {
   filters_.assign(filters.begin(), filters.end());
   job_count_ = static_cast<std::uint32_t>(filters.size());
 
@@ -49,8 +49,9 @@ absl::Status CompiledFilter::Build(
   for (const bool exclude : {true, false}) {
     for (std::uint32_t job = 0; job < job_count_; ++job) {
       const CaptureFilter& filter = filters_[job]->filter();
-      const bool wants_all = filter.filters.empty() ||
-                             std::ranges::find(filter.filters, FilterSpec{}) != filter.filters.end();
+      const bool wants_all =
+          filter.filters.empty() ||
+          std::ranges::find(filter.filters, FilterSpec{}) != filter.filters.end();
       if (!exclude && wants_all) {
         if (filter.exclude.empty()) {
           take_all_.push_back(job);
@@ -142,8 +143,8 @@ void CompiledFilter::MatchRules(const Burst& burst, MatchScratch& scratch) const
   }
 }
 
-// `keys` are those of the layer that the sets are about, with details; null: the outer one, of which
-// no details are known yet.
+// `keys` are those of the layer that the sets are about, with details; null: the outer one, of
+// which no details are known yet.
 void CompiledFilter::AskQuestions(const Burst& burst, const FlowKeys* keys,
                                   MatchScratch& scratch) const noexcept {
   MatchSets& sets = scratch.sets_;

@@ -8,8 +8,8 @@
 // matched together: a few plain ones by DirectMatcher, else all by one Classifier for the outer
 // packet and one for what tunnels carry. What a rule finds is added to a set of packets: that of
 // its job; or, where the filter goes on with BPF or payload expressions, one that is narrowed by
-// these before it is added to the job's. Packets that a job has already, or excludes, are not looked
-// at for it again. The answer is by job: for each that wants something, the set of packets.
+// these before it is added to the job's. Packets that a job has already, or excludes, are not
+// looked at for it again. The answer is by job: for each that wants something, the set of packets.
 //
 // Life cycle: built on the control thread by Compile(), published to workers inside a job table,
 // destroyed by control when no worker can still see it.
@@ -138,8 +138,8 @@ class CompiledFilter {
   DirectMatcher direct_;
   std::unique_ptr<const Classifier> outer_;  // instead of direct_
   std::unique_ptr<const Classifier> inner_;
-  std::vector<Question> questions_;  // those that exclude come first
-  bool looks_ = false;               // anything but take_all_
+  std::vector<Question> questions_;                             // those that exclude come first
+  bool looks_ = false;                                          // anything but take_all_
   std::vector<std::shared_ptr<const PreparedFilter>> filters_;  // keeps rules and programs
   FilterStats stats_;
 };

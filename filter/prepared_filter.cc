@@ -124,8 +124,7 @@ class RuleMaker {
     rule[kDscp] = spec_.dscp;
     rule[kFragment] = spec_.fragment;
     rule[kLength] = spec_.length;
-    EDGECAP_ASSIGN_OR_RETURN(rule[kReceivePort],
-                             PortNumbers(spec_.port_name, context_.port_names));
+    EDGECAP_ASSIGN_OR_RETURN(rule[kReceivePort], PortNumbers(spec_.port_name, context_.port_names));
     return rule;
   }
 
@@ -145,7 +144,7 @@ class RuleMaker {
     if (!AsksForEnds(spec_)) return absl::OkStatus();
     const bool known = !context_.local_prefixes.empty();
     if (!known && (spec_.direction || spec_.local_address.empty())) {
-      const char* field = spec_.direction ? "direction"
+      const char* field = spec_.direction                 ? "direction"
                           : !spec_.remote_address.empty() ? "remote_address"
                           : !spec_.local_port.empty()     ? "local_port"
                                                           : "remote_port";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One capture's filter, ready to be compiled together with others: its filters broken down to rules,
-// its BPF expressions as machine code, its payload expressions as databases. What is slow is done
-// here, once for each capture; compiling all running captures into one program stays quick.
+// One capture's filter, ready to be compiled together with others: its filters broken down to
+// rules, its BPF expressions as machine code, its payload expressions as databases. What is slow is
+// done here, once for each capture; compiling all running captures into one program stays quick.
 //
 // Local, remote and direction: a packet goes out when its source is local; then the source side is
 // the local one. It comes in when its destination is local; then the destination side is. Between
@@ -38,8 +38,8 @@ class PreparedFilter {
   struct Part {
     bool exclude = false;
     Layer layer = Layer::kOuter;
-    std::vector<MatchRule> rules;  // never empty; one without tests holds for every packet
-    std::shared_ptr<const BpfProgram> bpf;          // null: none
+    std::vector<MatchRule> rules;           // never empty; one without tests holds for every packet
+    std::shared_ptr<const BpfProgram> bpf;  // null: none
     std::shared_ptr<const PayloadMatcher> payload;  // null: none
   };
 

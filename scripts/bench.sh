@@ -5,6 +5,7 @@
 #
 #   ./scripts/bench.sh              all cases
 #   ./scripts/bench.sh P3 P8        these
+#   ./scripts/bench.sh stages       each stage of the data path by itself
 #   ./scripts/bench.sh --help       cases and options
 #
 # Figures of different machines, or of different minutes of a shared one, say nothing about each

@@ -77,7 +77,8 @@ if ! $quick && [[ -z $filter ]]; then
   if built asan "$build-asan" -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1; then
     stage "unit (ASan, UBSan)" gtest "$build-asan/tests/unit"
     EDGECAP_BUILD=$build-asan EDGECAP_TEST_PATIENCE=4 ASAN_OPTIONS=detect_leaks=0 \
-      stage "e2e (ASan, UBSan)" python "$root/tests/e2e" "" test_churn test_compare_tcpdump
+      stage "e2e (ASan, UBSan)" python "$root/tests/e2e" "" test_churn test_compare_tcpdump test_compare_expressions \
+        test_rule_churn
   fi
   if built tsan "$build-tsan" -Db_sanitize=thread -Db_lundef=false -Doptimization=1 \
     -Dwithout_dpdk=true; then
@@ -90,7 +91,7 @@ if ! $quick && [[ -z $filter ]]; then
         >/dev/null
     fi
     if ninja --quiet -C "$build-fuzz" fuzz; then
-      stage fuzz fuzz "$build-fuzz/tests/fuzz" "$root/tests/fuzz/corpus" 20
+      stage fuzz fuzz "$build-fuzz/tests/fuzz" "$root/tests/fuzz/corpus" 30
     else
       stage fuzz fail build
     fi

@@ -67,10 +67,9 @@ json ToJson(const Explanation& explanation) {
 std::string ToText(const Explanation& explanation) {
   std::string text = explanation.program;
   text += "\n" + std::to_string(explanation.stats.rules) + " rules, ";
-  text += explanation.stats.classified ? "found by classes of field values"
-          : explanation.stats.rules == 0
-              ? "nothing to look up"
-              : "compared with a whole burst at a time";
+  text += explanation.stats.classified   ? "found by classes of field values"
+          : explanation.stats.rules == 0 ? "nothing to look up"
+                                         : "compared with a whole burst at a time";
   text += "; " + FormatBytes(explanation.stats.bytes) + "\n";
   if (!explanation.steps) return text;
   TextTable table({{}, {"asked"}, {"packets left", Align::kRight}});
@@ -92,9 +91,8 @@ absl::StatusOr<int> Explain(const ExplainOptions& options, const filter::Capture
     EDGECAP_ASSIGN_OR_RETURN(explanation.steps, CountFilterSteps(filter, context, *source));
   }
   const std::string text =
-      options.json
-          ? ToJson(explanation).dump(2, ' ', false, json::error_handler_t::replace) + "\n"
-          : ToText(explanation);
+      options.json ? ToJson(explanation).dump(2, ' ', false, json::error_handler_t::replace) + "\n"
+                   : ToText(explanation);
   std::fputs(text.c_str(), stdout);
   return kExitSuccess;
 }

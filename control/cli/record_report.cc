@@ -34,6 +34,12 @@ std::uint64_t LostPackets(const json& record) {
   return lost;
 }
 
+json SamplingJson(const dataplane::SamplingReport& sampling) {
+  json object = {{"method", NameOf(sampling.method)}, {"effective_rate", nullptr}};
+  if (sampling.effective_rate) object["effective_rate"] = *sampling.effective_rate;
+  return object;
+}
+
 }  // namespace
 
 json LedgerJson(const JobLedger& ledger) {
@@ -48,6 +54,7 @@ json RecordJson(const RecordResult& result) {
                  {"elapsed_s", result.elapsed.count()},
                  {"packets_captured", result.ledger.captured.packets},
                  {"bytes_captured", result.stored_bytes},
+                 {"sampling", SamplingJson(result.sampling)},
                  {"ledger", LedgerJson(result.ledger)},
                  {"files", control::FileObjects(result.shards)},
                  {"workers", control::WorkerObjects(result.cores, result.workers)},

@@ -91,9 +91,8 @@ absl::StatusOr<RecordResult> Capture(const RecordPlan& plan, Input input,
       options.filter_context.port_names.push_back(port.name);
     }
   }
-  EDGECAP_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Engine> engine,
-      Engine::Start(options, std::move(input.workers), files, input.clock()));
+  EDGECAP_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
+                           Engine::Start(options, std::move(input.workers), files, input.clock()));
   const auto start = std::chrono::steady_clock::now();
   EDGECAP_ASSIGN_OR_RETURN(const std::shared_ptr<Job> job, engine->Begin(plan.job));
   if (input.device != nullptr && plan.progress) {
@@ -110,6 +109,7 @@ absl::StatusOr<RecordResult> Capture(const RecordPlan& plan, Input input,
 
   result.ledger = job->Ledger();
   result.stored_bytes = job->StoredBytes();
+  result.sampling = job->Sampling();
   if (!plan.discard) result.shards = job->Shards();
   result.error = job->Error().ok() ? engine->SourceError() : job->Error();
   if (input.device != nullptr) {

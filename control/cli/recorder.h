@@ -27,6 +27,7 @@ struct RecordResult {
                            // "interrupted", "error"
   absl::Status error;      // of the input or the disk; the ledger says what was captured before
   JobLedger ledger;
+  dataplane::SamplingReport sampling;
   std::uint64_t stored_bytes = 0;
   std::chrono::duration<double> elapsed{0};
   std::vector<pcapwriter::ShardInfo> shards;  // as they are when all are closed

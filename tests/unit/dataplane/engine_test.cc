@@ -126,9 +126,8 @@ TEST_F(EngineTest, AThousandJobsComeAndGoUnderTrafficWithExactLedgers) {
   const auto steady = Begin(JobSpec{.sampling = sampler::SamplingPolicy::OneIn(1000, 1)});
   for (int i = 0; i < 1000; ++i) {
     JobSpec spec;
-    ASSERT_TRUE(spec.filter.filters.emplace_back()
-                    .Set("destination_port", i % 2 == 0 ? "53" : "80")
-                    .ok());
+    ASSERT_TRUE(
+        spec.filter.filters.emplace_back().Set("destination_port", i % 2 == 0 ? "53" : "80").ok());
     spec.sampling = sampler::SamplingPolicy::OneIn(static_cast<std::uint32_t>(i % 7 + 1), 5);
     spec.packet_limit = i % 3 == 0 ? 100 : 0;
     const auto job = Begin(spec);
