@@ -68,7 +68,12 @@ void Try(std::string_view text, std::span<const std::uint8_t> packet, std::size_
     EDGECAP_CHECK(MessageOf(program.status()).starts_with("bpf: "));
     return;
   }
-  std::vector<bpf_insn> reference;
+  // Scratch words that were not written are zero for us; for the interpreter they are what lay on
+  // the stack, and libpcap 1.10 reads such ones for some expressions with `geneve`.
+  std::vector<bpf_insn> reference = {BPF_STMT(BPF_LD | BPF_IMM, 0)};
+  for (unsigned word = 0; word < BPF_MEMWORDS; ++word) {
+    reference.push_back(BPF_STMT(BPF_ST, word));
+  }
   for (const BpfInstruction& i : (*program)->instructions()) {
     reference.push_back({i.code, i.jump_true, i.jump_false, i.k});
   }
