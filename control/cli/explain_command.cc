@@ -26,12 +26,14 @@ constexpr char kExamples[] =
     "expressions on the packets that are left. With --read the packets left after each part are\n"
     "counted.\n\n"
     "Examples:\n"
+    "  edgecap explain '{protocol: tcp, port: 443}'\n"
     "  edgecap explain --protocol tcp --destination-port '80;443;8000-8999'\n"
     "  edgecap explain --bpf 'tcp[tcpflags] & tcp-syn != 0' --read in.pcap\n"
     "  edgecap explain --filter '{port: 53}' --exclude '{address: 192.0.2.0/24}' --read in.pcap\n"
     "  edgecap explain --filter-file filters.yaml --local-prefix 10.0.0.0/8 --json";
 
 struct ExplainOptions {
+  std::string map;  // one filter, in place of --filter
   FilterOptions filter;
   std::vector<std::string> local_prefixes;
   std::string read_path;
@@ -103,6 +105,8 @@ void AddExplainCommand(CLI::App& app, Command& chosen) {
   CLI::App* command = app.add_subcommand(
       "explain", "Show what a filter becomes, and what it leaves of a capture file");
   auto options = std::make_shared<ExplainOptions>();
+  command->add_option("FILTER", options->map, "one filter as a map, as --filter takes it")
+      ->type_name("MAP");
   AddFilterOptions(*command, options->filter);
   AddLocalPrefixOption(*command, options->local_prefixes);
   command->add_option("-r,--read", options->read_path, "a capture file; - is standard input")
@@ -110,6 +114,7 @@ void AddExplainCommand(CLI::App& app, Command& chosen) {
   command->add_flag("--json", options->json, "print JSON")->group(kOutputGroup);
   command->footer(kExamples);
   command->callback([&chosen, options] {
+    if (!options->map.empty()) options->filter.filters.push_back(options->map);
     const absl::StatusOr<filter::CaptureFilter> filter = ToCaptureFilter(options->filter);
     if (!filter.ok()) throw CLI::ValidationError(MessageOf(filter.status()));
     const absl::StatusOr<filter::FilterContext> context = ToFilterContext(options->local_prefixes);

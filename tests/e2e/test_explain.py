@@ -52,6 +52,12 @@ class Explain(TestCase):
         for part in ("ret      #262144", "machine code", "2 expressions", "but not address"):
             self.assertIn(part, done.out)
 
+    def test_a_filter_may_stand_by_itself(self):
+        done = explain("{protocol: tcp, port: [80, 443]}", "--read", self.source, "--json")
+        self.assertEqual(done.code, 0, done)
+        self.assertEqual(json.loads(done.out)["read"]["wanted"],
+                         self.tcpdump("tcp and (port 80 or port 443)"))
+
     def test_local_ends(self):
         words = ("--direction", "in", "--remote-port", "443")
         refused = explain(*words)
