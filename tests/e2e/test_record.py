@@ -209,6 +209,9 @@ class FromDevices(TestCase):
         self.assertEqual(frames, [matching[(first + i) % len(matching)] for i in range(3000)])
 
     def test_interrupt(self):
+        # Under nohup(1) the tests inherit that it is ignored, and record would ignore it too.
+        self.addCleanup(signal.signal, signal.SIGHUP,
+                        signal.signal(signal.SIGHUP, signal.SIG_DFL))
         for ask in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             target = self.work / ("out%d.pcap" % ask)
             with subprocess.Popen([EDGECAP, "record", "--vdev", "net_null0,size=64", "-w", target,
