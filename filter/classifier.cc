@@ -23,8 +23,7 @@ namespace edgecap::filter {
 namespace {
 
 constexpr std::uint32_t kGroupsMax = 64;
-constexpr std::size_t kSource = 0;
-constexpr std::size_t kDestination = 1;
+constexpr std::size_t kSource = 0;  // destination is 1
 constexpr std::size_t kFirstNumber = 2;
 
 // An IPv6 address as a number.

@@ -96,7 +96,9 @@ std::vector<Frame> RunTshark(const std::string& file) {
       }
     }
   }
-  if (pipe != nullptr) EXPECT_EQ(pclose(pipe), 0);
+  if (pipe != nullptr) {
+    EXPECT_EQ(pclose(pipe), 0);
+  }
   return frames;
 }
 
@@ -359,7 +361,9 @@ TEST(PacketParserAndTshark, AgreeOnEveryFieldOfMadeTunnels) {
   // Not vacuous: every depth, and every field that these packets can have.
   for (std::uint32_t layers = 1; layers <= kLayersMax; ++layers) EXPECT_GT(by_layers[layers], 500);
   for (const char* field : kFields) {
-    if (std::strncmp(field, "dccp", 4) != 0) EXPECT_GT(seen[field], 100) << field;
+    if (std::strncmp(field, "dccp", 4) != 0) {
+      EXPECT_GT(seen[field], 100) << field;
+    }
   }
 }
 
