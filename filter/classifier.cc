@@ -260,6 +260,7 @@ class Classifier::Builder {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       if (((entries_[i].rule->Signature() >> index) & 1) == 0) Set(dimension_->any, places_[i]);
     }
+    any_groups_ = GroupsOf(dimension_->any);
     current_.assign(words_, 0);
     ClassOfCurrent();  // class 0
     if (index < kFirstNumber) {
@@ -361,7 +362,7 @@ class Classifier::Builder {
     const auto next = static_cast<std::uint32_t>(dimension_->summary.size());
     const auto [place, is_new] = known_.try_emplace({present, row}, next);
     if (!is_new) return place->second;
-    dimension_->summary.push_back(present | GroupsOf(dimension_->any));
+    dimension_->summary.push_back(present | any_groups_);
     dimension_->present.push_back(present);
     dimension_->offset.push_back(static_cast<std::uint32_t>(dimension_->rows.size()));
     dimension_->rows.insert(dimension_->rows.end(), row.begin(), row.end());
@@ -378,6 +379,7 @@ class Classifier::Builder {
 
   // Of the dimension that is being built.
   Dimension* dimension_ = nullptr;
+  std::uint64_t any_groups_ = 0;  // of dimension_->any
   std::vector<std::uint64_t> current_;
   std::map<std::pair<std::uint64_t, std::vector<std::uint64_t>>, std::uint32_t> known_;
 };

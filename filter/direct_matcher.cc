@@ -18,7 +18,7 @@ constexpr std::size_t kWindowRulesMax = 3;
 bool IsOne(const NumberSet& set) { return set.size() == 1 && set[0].first == set[0].last; }
 
 // What a plain rule may test, besides the addresses.
-bool HasPlainNumbers(const edgecap::filter::MatchRule& rule) {
+bool HasPlainNumbers(const MatchRule& rule) {
   for (std::size_t i = 0; i < kNumberDimensions; ++i) {
     const NumberSet& numbers = rule.numbers[i];
     if (numbers.empty()) continue;
@@ -84,7 +84,7 @@ DirectMatcher::PortTest DirectMatcher::CompilePorts(const NumberRange& range, st
           static_cast<std::uint16_t>(range.last - range.first)};
 }
 
-bool DirectMatcher::Add(const edgecap::filter::MatchRule& match, std::uint32_t target) {
+bool DirectMatcher::Add(const MatchRule& match, std::uint32_t target) {
   if (rules_.size() == kRulesMax || !HasPlainNumbers(match) || !IsPlainAddress(match.source) ||
       !IsPlainAddress(match.destination)) {
     return false;
@@ -137,7 +137,7 @@ PacketSet DirectMatcher::MatchAddress(const std::uint32_t (&words)[4][kBurstPack
   return packets;
 }
 
-PacketSet DirectMatcher::MatchRule(const Rule& rule, const FlowKeys& keys) noexcept {
+PacketSet DirectMatcher::PacketsOf(const Rule& rule, const FlowKeys& keys) noexcept {
   PacketSet packets = (rule.ipv4 ? keys.ipv4 : 0) | (rule.ipv6 ? keys.ipv6 : 0);
   packets = MatchAddress(keys.source, rule.source, packets);
   packets = MatchAddress(keys.destination, rule.destination, packets);
@@ -155,7 +155,7 @@ PacketSet DirectMatcher::MatchRule(const Rule& rule, const FlowKeys& keys) noexc
 
 void DirectMatcher::Match(const FlowKeys& keys, MatchSets& sets) const noexcept {
   for (const Rule& rule : rules_) {
-    if (const PacketSet packets = MatchRule(rule, keys); packets != 0) {
+    if (const PacketSet packets = PacketsOf(rule, keys); packets != 0) {
       sets.Add(rule.target, packets);
     }
   }

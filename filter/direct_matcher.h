@@ -72,7 +72,7 @@ class DirectMatcher {
   static PortTest CompilePorts(const NumberRange& range, std::uint32_t place, HeaderWindow& window);
   static PacketSet MatchAddress(const std::uint32_t (&words)[4][kBurstPacketsMax],
                                 const AddressTest& test, PacketSet packets) noexcept;
-  static PacketSet MatchRule(const Rule& rule, const FlowKeys& keys) noexcept;
+  static PacketSet PacketsOf(const Rule& rule, const FlowKeys& keys) noexcept;
 
   std::vector<Rule> rules_;
 };

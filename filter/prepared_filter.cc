@@ -3,7 +3,6 @@
 #include "filter/prepared_filter.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -189,6 +188,17 @@ absl::StatusOr<PreparedFilter::Part> PreparePart(const FilterSpec& spec, bool ex
   return part;
 }
 
+std::size_t BytesOf(const PreparedFilter::Part& part) {
+  std::size_t bytes = sizeof(part);
+  for (const MatchRule& rule : part.rules) {
+    bytes += sizeof(rule) + (rule.source.size() + rule.destination.size()) * sizeof(AddressRange);
+    for (const NumberSet& numbers : rule.numbers) bytes += numbers.size() * sizeof(NumberRange);
+  }
+  if (part.bpf != nullptr) bytes += part.bpf->code_bytes();
+  if (part.payload != nullptr) bytes += part.payload->database_bytes();
+  return bytes;
+}
+
 std::string Plural(std::size_t count, const char* what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
@@ -209,24 +219,11 @@ absl::StatusOr<std::shared_ptr<const PreparedFilter>> PreparedFilter::Prepare(
         return Invalid(absl::StrCat(exclude ? "exclude[" : "filters[", i,
                                     message[0] == ':' ? "]" : "].", message));
       }
+      prepared->bytes_ += BytesOf(*part);
       prepared->parts_.push_back(*std::move(part));
     }
   }
   return std::shared_ptr<const PreparedFilter>(std::move(prepared));
-}
-
-std::size_t PreparedFilter::rule_count() const {
-  return std::transform_reduce(parts_.begin(), parts_.end(), std::size_t{0}, std::plus<>(),
-                               [](const Part& part) { return part.rules.size(); });
-}
-
-std::size_t PreparedFilter::bytes() const {
-  std::size_t bytes = rule_count() * sizeof(MatchRule);
-  for (const Part& part : parts_) {
-    if (part.bpf != nullptr) bytes += part.bpf->code_bytes();
-    if (part.payload != nullptr) bytes += part.payload->database_bytes();
-  }
-  return bytes;
 }
 
 std::string PreparedFilter::Describe() const {

@@ -51,10 +51,9 @@ class PreparedFilter {
 
   [[nodiscard]] const CaptureFilter& filter() const { return filter_; }
   [[nodiscard]] std::span<const Part> parts() const { return parts_; }
-  [[nodiscard]] std::size_t rule_count() const;
 
-  // Of machine code and databases.
-  [[nodiscard]] std::size_t bytes() const;
+  // Of rules, machine code and databases.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
   // The steps in words, one a line, for operators. Do not parse it.
   [[nodiscard]] std::string Describe() const;
@@ -64,6 +63,7 @@ class PreparedFilter {
 
   CaptureFilter filter_;
   std::vector<Part> parts_;  // of filters, then of exclude, in their order
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace edgecap::filter
